@@ -1,0 +1,195 @@
+/* Owns every byte the library allocates. Invariant: now = the sum over blocks of what the host's
+ * allocator was asked for, and now never exceeds the budget, also with many threads: bytes are
+ * claimed before they are asked for. */
+#include "base/alloc.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER_BYTES = 64, ALIGNMENT = 64 };
+
+/* What stands in front of every block. */
+struct block_header {
+    size_t bytes; /* with the header */
+    uint32_t purpose;
+};
+
+/* malloc promises less alignment than we do: the true start is kept in front of the aligned block.
+ */
+static void *libc_alloc(void *user, size_t bytes, size_t alignment, uint32_t purpose)
+{
+    (void)user;
+    (void)purpose;
+    size_t total;
+    if (!sprat__add_size(bytes, alignment + sizeof(void *), &total))
+        return NULL;
+    char *start = malloc(total);
+    if (!start)
+        return NULL;
+    uintptr_t first = (uintptr_t)start + sizeof(void *);
+    char *block = start + sizeof(void *) + ((0 - first) & (alignment - 1));
+    memcpy(block - sizeof(void *), &start, sizeof start);
+    return block;
+}
+
+static void libc_free(void *user, void *ptr, size_t bytes, uint32_t purpose)
+{
+    (void)user;
+    (void)bytes;
+    (void)purpose;
+    void *start;
+    memcpy(&start, (char *)ptr - sizeof(void *), sizeof start);
+    free(start);
+}
+
+void sprat__mem_init(struct sprat__mem *mem, const struct sprat_allocator *allocator,
+                     uint64_t budget)
+{
+    memset(mem, 0, sizeof *mem);
+    mem->alloc = allocator ? allocator->alloc : libc_alloc;
+    mem->free = allocator ? allocator->free : libc_free;
+    mem->user = allocator ? allocator->user : NULL;
+    mem->budget = budget;
+}
+
+size_t sprat__block_bytes(size_t n, size_t size)
+{
+    size_t bytes;
+    if (!sprat__mul_size(n, size, &bytes) || !sprat__add_size(bytes, HEADER_BYTES, &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+/* Counts bytes in before they are taken; false where the budget forbids it. */
+static bool claim(struct sprat__mem *mem, uint64_t bytes)
+{
+    uint64_t now = atomic_load_explicit(&mem->now, memory_order_relaxed);
+    uint64_t next;
+    do {
+        if (!sprat__add_u64(now, bytes, &next) || (mem->budget != 0 && next > mem->budget))
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&mem->now, &now, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    uint64_t peak = atomic_load_explicit(&mem->peak, memory_order_relaxed);
+    while (next > peak &&
+           !atomic_compare_exchange_weak_explicit(&mem->peak, &peak, next, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+    return true;
+}
+
+void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose,
+                     struct sprat__err *err)
+{
+    size_t bytes = sprat__block_bytes(n, size);
+    if (bytes == SIZE_MAX) {
+        sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: %zu elements of %zu bytes", n, size);
+        return NULL;
+    }
+    if (!claim(mem, bytes)) {
+        sprat__fail(
+            err, SPRAT_OVER_BUDGET, "memory budget: %llu bytes allowed, %llu held, %zu more needed",
+            (unsigned long long)mem->budget, (unsigned long long)atomic_load(&mem->now), bytes);
+        return NULL;
+    }
+    char *block = mem->alloc(mem->user, bytes, ALIGNMENT, purpose);
+    if (!block) {
+        atomic_fetch_sub_explicit(&mem->now, bytes, memory_order_relaxed);
+        sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: the allocator refused %zu bytes", bytes);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+    struct block_header header = {bytes, purpose};
+    memcpy(block, &header, sizeof header);
+    return block + HEADER_BYTES;
+}
+
+void *sprat__new(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose,
+                 struct sprat__err *err)
+{
+    void *ptr = sprat__new_raw(mem, n, size, purpose, err);
+    if (ptr && n > 0 && size > 0)
+        memset(ptr, 0, n * size);
+    return ptr;
+}
+
+void sprat__free(struct sprat__mem *mem, void *ptr)
+{
+    if (!ptr)
+        return;
+    char *block = (char *)ptr - HEADER_BYTES;
+    struct block_header header;
+    memcpy(&header, block, sizeof header);
+    mem->free(mem->user, block, header.bytes, header.purpose);
+    atomic_fetch_sub_explicit(&mem->by_purpose[header.purpose], header.bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&mem->now, header.bytes, memory_order_relaxed);
+}
+
+void sprat__wipe(void *ptr, size_t bytes)
+{
+    memset(ptr, 0, bytes);
+#if defined(__GNUC__)
+    __asm__ __volatile__("" : : "r"(ptr) : "memory");
+#else
+    volatile char *p = ptr;
+    if (bytes)
+        p[0] = 0;
+#endif
+}
+
+void sprat__wipe_free(struct sprat__mem *mem, void *ptr)
+{
+    if (!ptr)
+        return;
+    struct block_header header;
+    memcpy(&header, (char *)ptr - HEADER_BYTES, sizeof header);
+    sprat__wipe(ptr, header.bytes - HEADER_BYTES);
+    sprat__free(mem, ptr);
+}
+
+sprat_status sprat__grow(struct sprat__mem *mem, void **data, size_t n, size_t *capacity,
+                         size_t need, size_t size, uint32_t purpose, struct sprat__err *err)
+{
+    if (need <= *capacity)
+        return SPRAT_OK;
+    size_t next = *capacity < 16 ? 16 : *capacity;
+    while (next < need) {
+        if (!sprat__mul_size(next, 2, &next))
+            return sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: %zu elements of %zu bytes",
+                               need, size);
+    }
+    void *grown = sprat__new_raw(mem, next, size, purpose, err);
+    if (!grown)
+        return err->status;
+    if (n)
+        memcpy(grown, *data, n * size);
+    sprat__wipe_free(mem, *data);
+    *data = grown;
+    *capacity = next;
+    return SPRAT_OK;
+}
+
+sprat_status sprat__buffer_add(struct sprat__buffer *buffer, const void *bytes, size_t len,
+                               struct sprat__err *err)
+{
+    size_t need;
+    if (!sprat__add_size(buffer->len, len, &need))
+        return sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: text of more than %zu bytes", len);
+    void *data = buffer->data;
+    SPRAT_TRY(sprat__grow(buffer->mem, &data, buffer->len, &buffer->capacity, need, 1,
+                          SPRAT_PURPOSE_TEXT, err));
+    buffer->data = data;
+    if (len)
+        memcpy(buffer->data + buffer->len, bytes, len);
+    buffer->len = need;
+    return SPRAT_OK;
+}
+
+void sprat__buffer_end(struct sprat__buffer *buffer)
+{
+    sprat__wipe_free(buffer->mem, buffer->data);
+    buffer->data = NULL;
+    buffer->len = buffer->capacity = 0;
+}

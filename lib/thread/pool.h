@@ -1,0 +1,28 @@
+/* The context's threads. One operation at a time is cut into tiles; tiles are handed out by one
+ * atomic counter, so that a slow core delays nobody. Which thread computes a tile never changes a
+ * result. */
+#ifndef SPRAT__POOL_H
+#define SPRAT__POOL_H
+
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+
+struct sprat__pool;
+
+/* n_threads counts the caller: 1 creates no thread. NO_THREAD if one could not be started (nothing
+ * is left running). */
+sprat_status sprat__pool_create(struct sprat__pool **out, struct sprat__mem *mem,
+                                uint32_t n_threads, struct sprat__err *err);
+void sprat__pool_destroy(struct sprat__pool *pool);
+uint32_t sprat__pool_threads(const struct sprat__pool *pool);
+
+/* Calls tile(argument, i) for every i below n_tiles, on the pool's threads and the caller; returns
+ * when all are done. cancel: polled before every tile; once it is not 0 the remaining tiles are
+ * skipped and the result is CANCELLED (some tiles have run). cancel may be NULL. Callers from
+ * several threads queue. Allocates nothing. The caller's and the workers' floating-point state is
+ * the default one (round to nearest, no flush to zero) inside tiles. */
+sprat_status sprat__pool_run(struct sprat__pool *pool, void (*tile)(void *argument, size_t i),
+                             void *argument, size_t n_tiles, const _Atomic int32_t *cancel);
+
+#endif
