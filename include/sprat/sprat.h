@@ -120,9 +120,7 @@ SPRAT_API uint32_t sprat_numerics_version(void);
 SPRAT_API const char *sprat_status_name(sprat_status status);
 SPRAT_API const char *sprat_status_text(sprat_status status);
 
-/* ---- context
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- context --------------------------------------------------------------------------------- */
 
 typedef struct sprat_context sprat_context;
 typedef struct sprat_model sprat_model;
@@ -199,9 +197,7 @@ SPRAT_API sprat_status sprat_context_get_info(const sprat_context *context,
  * NO_MEMORY, OVER_BUDGET, NO_THREAD (the old number stays). Any thread. @since 0.1 */
 SPRAT_API sprat_status sprat_context_set_threads(sprat_context *context, uint32_t n_threads);
 
-/* ---- model
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- model ----------------------------------------------------------------------------------- */
 
 enum {
     SPRAT_SOURCE_PATH = 0,
@@ -410,9 +406,7 @@ SPRAT_API sprat_status sprat_model_token_info(const sprat_model *model, sprat_to
 SPRAT_API sprat_status sprat_model_find_token(sprat_token *token, const sprat_model *model,
                                               const char *text, size_t len);
 
-/* ---- session
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- session --------------------------------------------------------------------------------- */
 
 /* Makes an empty session.
  * out: the caller's, ended by sprat_session_destroy. It keeps the model alive. options: NULL for
