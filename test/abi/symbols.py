@@ -16,7 +16,7 @@ def read_map(text):
     """{node: {symbol, ...}} of a version script."""
     text = re.sub(r'#[^\n]*|/\*.*?\*/', '', text, flags=re.S)
     nodes = {}
-    for name, body in re.findall(r'(\w+)\s*\{(.*?)\}', text, re.S):
+    for name, body in re.findall(r'([\w.]+)\s*\{(.*?)\}', text, re.S):
         body = re.sub(r'local\s*:.*', '', body, flags=re.S).replace('global:', '')
         nodes[name] = {symbol.strip() for symbol in body.split(';') if symbol.strip()}
     return nodes
