@@ -1,3 +1,4 @@
+/* Owns the clock: monotonic, for statistics and short waits; never the time of day. */
 #define _POSIX_C_SOURCE 200809L
 #include "os/clock.h"
 

@@ -1,3 +1,4 @@
+/* Owns the table of tensor types and the size of a row of each. */
 #include "tensor/dtype.h"
 
 #include "base/checked.h"
