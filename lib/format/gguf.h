@@ -29,21 +29,22 @@ enum {
  * of its head. */
 struct sprat__gguf_key {
     const char *name;
-    const uint8_t *value; /* first byte of the payload: scalar, string bytes, or array elements */
-    uint64_t count;       /* array: elements; string: bytes; else 1 */
-    uint32_t name_len;
-    uint16_t type;    /* SPRAT__GGUF_* */
-    uint16_t element; /* array: type of its elements */
+    const uint8_t *value;   /* first byte of the payload: scalar, string bytes, or array elements */
+    uint64_t count;         /* array: elements; string: bytes; else 1 */
+    uint32_t strings_bytes; /* array of strings: bytes of all of them, with their lengths */
+    uint16_t name_len;
+    uint8_t type;    /* SPRAT__GGUF_* */
+    uint8_t element; /* array: type of its elements */
 };
 
 struct sprat__gguf_tensor {
     const char *name;
     const uint8_t *data; /* the tensor's bytes, at whatever address; NULL until loaded when the file
                             has no data */
-    uint64_t offset;     /* in its shard */
+    uint64_t offset;     /* in its shard, from the shard's first byte */
     uint64_t bytes;
     uint64_t ne[4]; /* ne[0] is the fastest; unused ones are 1 */
-    uint32_t name_len;
+    uint16_t name_len;
     uint16_t shard;
     uint8_t n_dims;
     uint8_t type; /* enum sprat__dtype */
@@ -52,7 +53,7 @@ struct sprat__gguf_tensor {
 struct sprat__gguf {
     struct sprat__mem *mem;
     struct sprat__file *files; /* shards, in order */
-    uint8_t **heads;           /* per shard: callback sources' copy of the head, else NULL */
+    uint8_t *head;             /* callback sources: a copy of the directory, else NULL */
     uint32_t n_files;
     uint32_t version;
     uint32_t alignment;
@@ -60,18 +61,19 @@ struct sprat__gguf {
     size_t n_keys;
     struct sprat__gguf_tensor *tensors; /* of all shards, in order */
     size_t n_tensors;
-    uint32_t *tensor_index; /* hash tables over names: positions + 1, 0 for empty */
-    uint32_t *key_index;
-    size_t tensor_slots, key_slots; /* powers of two */
-    uint8_t *weights;               /* callback sources: the data sections read, else NULL */
+    uint32_t *tensor_order; /* positions in the order of names, for finding by bisection: no crafted
+                               set of names can slow it */
+    uint32_t *key_order;
+    uint8_t *weights; /* callback sources: the data sections read, else NULL */
     uint64_t mapped_bytes;
-    uint64_t file_bytes;
+    uint64_t file_bytes; /* of all shards */
 };
 
 /* Opens and checks the directory. Touches no tensor data. On failure nothing is held. The further
  * shards of a split model are found beside the first by name, never by a name out of the file; only
  * PATH sources may be split. source has been imported. Statuses: those of sprat__file_open;
- * TRUNCATED BAD_MAGIC BAD_VERSION BAD_FORMAT UNKNOWN_TYPE BAD_SHAPE NO_MEMORY OVER_BUDGET. */
+ * TRUNCATED BAD_MAGIC BAD_VERSION BAD_FORMAT UNKNOWN_TYPE BAD_SHAPE NO_MEMORY OVER_BUDGET, and
+ * UNSUPPORTED for a split model that is not given by its path. */
 sprat_status sprat__gguf_open(struct sprat__gguf *gguf, struct sprat__mem *mem,
                               const struct sprat_source *source, struct sprat__err *err);
 void sprat__gguf_close(struct sprat__gguf *gguf);
@@ -107,8 +109,8 @@ sprat_status sprat__gguf_string(const struct sprat__gguf *gguf, const char *key,
 sprat_status sprat__gguf_u32_at(const struct sprat__gguf *gguf, const char *key, size_t index,
                                 uint32_t *out, bool *found, struct sprat__err *err);
 
-/* Walks a string array in order: begin with *cursor = 0; false at its end. The array's strings have
- * been checked. */
+/* Walks a string array in order: begin with *cursor = 0; false at its end, and for a key that is no
+ * array of strings. */
 bool sprat__gguf_next_string(const struct sprat__gguf_key *key, size_t *cursor, const char **out,
                              size_t *len);
 
