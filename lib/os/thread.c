@@ -1,14 +1,12 @@
 /* Owns the calls to pthreads and the floating-point control registers. Leaves all scheduling to
  * thread/pool. Invariant: the host's threads keep their signal mask and, between enter and leave,
  * get back the floating-point state they came with. */
-#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#endif
 #include "os/thread.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
+#include <unistd.h>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -65,12 +63,9 @@ bool sprat__thread_start(struct sprat__thread *thread, void *(*run)(void *argume
     if (pthread_attr_init(&attributes) != 0)
         return false;
     size_t stack_bytes = SPRAT__STACK_BYTES;
-#if defined(PTHREAD_STACK_MIN)
-    /* glibc 2.34 made this a call that returns a long. */
-    size_t least = (size_t)PTHREAD_STACK_MIN;
-    if (stack_bytes < least)
-        stack_bytes = least;
-#endif
+    long least = sysconf(_SC_THREAD_STACK_MIN);
+    if (least > 0 && stack_bytes < (size_t)least)
+        stack_bytes = (size_t)least;
     /* Where the size is refused the default stack serves; it is larger. */
     (void)pthread_attr_setstacksize(&attributes, stack_bytes);
     sigset_t all, before;

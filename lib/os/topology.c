@@ -2,9 +2,8 @@
  * system's files hold, the answer is between 1 and 256, and what cannot be read limits nothing.
  * Control groups: Linux Documentation/admin-guide/cgroup-v2.rst (cpu.max) and
  * scheduler/sched-bwc.rst (cpu.cfs_quota_us); capacities: cpu/cpu-capacity.rst. */
-#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#endif
+#define _FILE_OFFSET_BITS 64
 #include "os/topology.h"
 
 #include <errno.h>
@@ -78,7 +77,7 @@ static size_t topology_read(const struct topology_path *path, char *text, size_t
         return 0;
     size_t n = 0;
     while (n + 1 < capacity) {
-        ssize_t got = read(fd, text + n, capacity - 1 - n);
+        ssize_t got = pread(fd, text + n, capacity - 1 - n, (off_t)n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)

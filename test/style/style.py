@@ -111,7 +111,7 @@ def extensions(files):
     for path, text in files.items():
         if path.split('/')[1] in ('os', 'kernel') or path in ('lib/base/alloc.c', 'lib/base/status.h'):
             continue
-        problems += each({path: blank(text)}, re.compile(r'__(?:attribute|asm|builtin_\w+|thread|typeof)\w*|\btypeof\b'),
+        problems += each({path: blank(text)}, re.compile(r'(?<!\w)__(?:attribute|asm|builtin_\w+|thread|typeof)\w*|\btypeof\b'),
                          'a compiler extension outside os/ and kernel/')
     return problems
 
