@@ -1,0 +1,64 @@
+/* Owns the recognition of chat templates: a list of known texts, by length and hash. A text that is
+ * not in it is not known, however much it looks like one that is. Rows are made by
+ * test/tool/template_hash.py. The hash tells known texts apart; it is no protection against a text
+ * made to collide, which could gain nothing but another dialect. */
+#include "chat/dialect.h"
+
+#include <string.h>
+
+struct template_row {
+    uint64_t hash; /* FNV-1a of the normal form */
+    size_t len;    /* of the normal form */
+    const char *dialect;
+};
+
+static const struct template_row template_rows[] = {
+    /* SmolLM2-Instruct, all sizes. */
+    {0x45ec583d4d25bc3a, 368, "chatml-smollm2"},
+    /* Qwen2.5-Instruct. */
+    {0xe642ce246d7f2e3d, 2506, "qwen2.5"},
+    /* Qwen3, April 2025. */
+    {0x2bfdb7aa9754484e, 4116, "qwen3"},
+    /* Llama-3-Instruct. */
+    {0x0e60067a5537498e, 389, "llama3"},
+    /* Llama-3.1-Instruct, Llama-3.3-Instruct. */
+    {0xcc0368e1ffb6b958, 4613, "llama3.1"},
+    /* R1 distills, January 2025: no <think> in the generation prompt. */
+    {0x9c0722939a9b83ec, 2237, "r1-distill-qwen-0125"},
+    /* The same from February 2025 on: with it. */
+    {0x845fdf813c637ee2, 2246, "r1-distill-qwen"},
+    /* R1-Distill-Llama of February 2025, indented anew as kept with llama.cpp. */
+    {0x731e2d647d2bf911, 2478, "r1-distill-llama"},
+};
+
+/* The normal form: line ends are "\n", and white space at the end is left out. */
+static void template_hash(const char *text, size_t len, uint64_t *hash_out, size_t *len_out)
+{
+    const uint64_t basis = 0xcbf29ce484222325, prime = 0x100000001b3;
+    uint64_t hash = basis;
+    size_t n = 0;
+    *hash_out = basis;
+    *len_out = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '\r' && i + 1 < len && text[i + 1] == '\n')
+            continue;
+        hash = (hash ^ (unsigned char)c) * prime;
+        n++;
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+            *hash_out = hash;
+            *len_out = n;
+        }
+    }
+}
+
+const struct sprat__dialect *sprat__dialect_by_template(const char *text, size_t len)
+{
+    uint64_t hash;
+    size_t n;
+    template_hash(text, len, &hash, &n);
+    for (size_t i = 0; i < sizeof template_rows / sizeof template_rows[0]; i++)
+        if (template_rows[i].hash == hash && template_rows[i].len == n)
+            return sprat__dialect_by_name(template_rows[i].dialect);
+    return NULL;
+}
