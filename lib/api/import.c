@@ -35,17 +35,25 @@ sprat_status sprat__import(void *to, size_t known, size_t first, const void *fro
     return SPRAT_OK;
 }
 
+sprat_status sprat__export_check(const void *to, size_t first, const char *name,
+                                 struct sprat__err *err)
+{
+    if (!to)
+        return sprat__fail(err, SPRAT_INVALID, "%s is NULL", name);
+    size_t size;
+    memcpy(&size, to, sizeof size);
+    return import_check_size(size, first, name, err);
+}
+
 sprat_status sprat__export(void *to, const void *from, size_t known, size_t first, const char *name,
                            struct sprat__err *err)
 {
     SPRAT_ASSERT(first >= sizeof(size_t) && first <= known && known <= SPRAT__STRUCT_MAX);
-    if (!to)
-        return sprat__fail(err, SPRAT_INVALID, "%s is NULL", name);
+    SPRAT_TRY(sprat__export_check(to, first, name, err));
     unsigned char *bytes = to;
     const unsigned char *source = from;
     size_t size;
     memcpy(&size, bytes, sizeof size);
-    SPRAT_TRY(import_check_size(size, first, name, err));
     size_t n = size < known ? size : known;
     memcpy(bytes + sizeof size, source + sizeof size, n - sizeof size);
     memset(bytes + n, 0, size - n);

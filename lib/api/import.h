@@ -9,6 +9,9 @@
 /* No struct of the API may ever be larger. */
 #define SPRAT__STRUCT_MAX 4096
 
+/* Where a struct ended in its first release: the end of the field that was its last. */
+#define SPRAT__END_OF(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
+
 /* Copies the caller's struct into to, which has known bytes, its size included.
  * from: NULL for all defaults. first: the struct's bytes in the release that brought it. name: for
  * the error line. The copy's size is known. A shorter struct's missing tail is 0. INVALID: size
@@ -22,6 +25,10 @@ sprat_status sprat__import(void *to, size_t known, size_t first, const void *fro
  * first or above SPRAT__STRUCT_MAX. */
 sprat_status sprat__export(void *to, const void *from, size_t known, size_t first, const char *name,
                            struct sprat__err *err);
+
+/* Whether export to this struct would succeed: for calls that change something first. */
+sprat_status sprat__export_check(const void *to, size_t first, const char *name,
+                                 struct sprat__err *err);
 
 /* Writes err into the caller's error struct; caller may be NULL. One whose size is not allowed is
  * left alone: there is nobody to tell. */

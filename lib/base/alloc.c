@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_BYTES = 64, ALIGNMENT = 64 };
+enum { BLOCK_HEADER_BYTES = 64, BLOCK_ALIGNMENT = 64 };
 
 /* What stands in front of every block. */
 struct block_header {
@@ -57,13 +57,22 @@ void sprat__mem_init(struct sprat__mem *mem, const struct sprat_allocator *alloc
 size_t sprat__block_bytes(size_t n, size_t size)
 {
     size_t bytes;
-    if (!sprat__mul_size(n, size, &bytes) || !sprat__add_size(bytes, HEADER_BYTES, &bytes))
+    if (!sprat__mul_size(n, size, &bytes) || !sprat__add_size(bytes, BLOCK_HEADER_BYTES, &bytes))
         return SIZE_MAX;
     return bytes;
 }
 
-/* Counts bytes in before they are taken; false where the budget forbids it. */
-static bool claim(struct sprat__mem *mem, uint64_t bytes)
+void sprat__mem_child(struct sprat__mem *mem, struct sprat__mem *parent)
+{
+    memset(mem, 0, sizeof *mem);
+    mem->alloc = parent->alloc;
+    mem->free = parent->free;
+    mem->user = parent->user;
+    mem->parent = parent;
+}
+
+/* Counts bytes in one account before they are taken; false where its budget forbids it. */
+static bool alloc_claim_one(struct sprat__mem *mem, uint64_t bytes)
 {
     uint64_t now = atomic_load_explicit(&mem->now, memory_order_relaxed);
     uint64_t next;
@@ -80,6 +89,36 @@ static bool claim(struct sprat__mem *mem, uint64_t bytes)
     return true;
 }
 
+/* Gives bytes back to the accounts from mem up to, but not including, end. */
+static void alloc_unclaim(struct sprat__mem *mem, const struct sprat__mem *end, uint64_t bytes)
+{
+    for (; mem != end; mem = mem->parent)
+        atomic_fetch_sub_explicit(&mem->now, bytes, memory_order_relaxed);
+}
+
+/* Counts bytes in this account and those it is part of, or in none; returns the one that forbids
+ * it, NULL if none does. */
+static const struct sprat__mem *alloc_claim(struct sprat__mem *mem, uint64_t bytes)
+{
+    for (struct sprat__mem *at = mem; at; at = at->parent) {
+        if (!alloc_claim_one(at, bytes)) {
+            alloc_unclaim(mem, at, bytes);
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static void alloc_count(struct sprat__mem *mem, uint32_t purpose, uint64_t bytes, bool taken)
+{
+    for (; mem; mem = mem->parent) {
+        if (taken)
+            atomic_fetch_add_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+        else
+            atomic_fetch_sub_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+    }
+}
+
 void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose,
                      struct sprat__err *err)
 {
@@ -88,22 +127,23 @@ void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t pur
         sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: %zu elements of %zu bytes", n, size);
         return NULL;
     }
-    if (!claim(mem, bytes)) {
+    const struct sprat__mem *full = alloc_claim(mem, bytes);
+    if (full) {
         sprat__fail(
             err, SPRAT_OVER_BUDGET, "memory budget: %llu bytes allowed, %llu held, %zu more needed",
-            (unsigned long long)mem->budget, (unsigned long long)atomic_load(&mem->now), bytes);
+            (unsigned long long)full->budget, (unsigned long long)atomic_load(&full->now), bytes);
         return NULL;
     }
-    char *block = mem->alloc(mem->user, bytes, ALIGNMENT, purpose);
+    char *block = mem->alloc(mem->user, bytes, BLOCK_ALIGNMENT, purpose);
     if (!block) {
-        atomic_fetch_sub_explicit(&mem->now, bytes, memory_order_relaxed);
+        alloc_unclaim(mem, NULL, bytes);
         sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: the allocator refused %zu bytes", bytes);
         return NULL;
     }
-    atomic_fetch_add_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+    alloc_count(mem, purpose, bytes, true);
     struct block_header header = {bytes, purpose};
     memcpy(block, &header, sizeof header);
-    return block + HEADER_BYTES;
+    return block + BLOCK_HEADER_BYTES;
 }
 
 void *sprat__new(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose,
@@ -115,16 +155,24 @@ void *sprat__new(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose
     return ptr;
 }
 
+void sprat__mem_adopt(struct sprat__mem *mem, void *ptr)
+{
+    struct block_header header;
+    memcpy(&header, (char *)ptr - BLOCK_HEADER_BYTES, sizeof header);
+    alloc_claim(mem, header.bytes);
+    alloc_count(mem, header.purpose, header.bytes, true);
+}
+
 void sprat__free(struct sprat__mem *mem, void *ptr)
 {
     if (!ptr)
         return;
-    char *block = (char *)ptr - HEADER_BYTES;
+    char *block = (char *)ptr - BLOCK_HEADER_BYTES;
     struct block_header header;
     memcpy(&header, block, sizeof header);
     mem->free(mem->user, block, header.bytes, header.purpose);
-    atomic_fetch_sub_explicit(&mem->by_purpose[header.purpose], header.bytes, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&mem->now, header.bytes, memory_order_relaxed);
+    alloc_count(mem, header.purpose, header.bytes, false);
+    alloc_unclaim(mem, NULL, header.bytes);
 }
 
 void sprat__wipe(void *ptr, size_t bytes)
@@ -144,8 +192,8 @@ void sprat__wipe_free(struct sprat__mem *mem, void *ptr)
     if (!ptr)
         return;
     struct block_header header;
-    memcpy(&header, (char *)ptr - HEADER_BYTES, sizeof header);
-    sprat__wipe(ptr, header.bytes - HEADER_BYTES);
+    memcpy(&header, (char *)ptr - BLOCK_HEADER_BYTES, sizeof header);
+    sprat__wipe(ptr, header.bytes - BLOCK_HEADER_BYTES);
     sprat__free(mem, ptr);
 }
 
@@ -171,8 +219,7 @@ sprat_status sprat__grow(struct sprat__mem *mem, void **data, size_t n, size_t *
     return SPRAT_OK;
 }
 
-sprat_status sprat__buffer_add(struct sprat__buffer *buffer, const void *bytes, size_t len,
-                               struct sprat__err *err)
+sprat_status sprat__buffer_reserve(struct sprat__buffer *buffer, size_t len, struct sprat__err *err)
 {
     size_t need;
     if (!sprat__add_size(buffer->len, len, &need))
@@ -181,9 +228,16 @@ sprat_status sprat__buffer_add(struct sprat__buffer *buffer, const void *bytes, 
     SPRAT_TRY(sprat__grow(buffer->mem, &data, buffer->len, &buffer->capacity, need, 1,
                           SPRAT_PURPOSE_TEXT, err));
     buffer->data = data;
+    return SPRAT_OK;
+}
+
+sprat_status sprat__buffer_add(struct sprat__buffer *buffer, const void *bytes, size_t len,
+                               struct sprat__err *err)
+{
+    SPRAT_TRY(sprat__buffer_reserve(buffer, len, err));
     if (len)
         memcpy(buffer->data + buffer->len, bytes, len);
-    buffer->len = need;
+    buffer->len += len;
     return SPRAT_OK;
 }
 

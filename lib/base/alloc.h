@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 struct sprat__mem {
+    struct sprat__mem *parent; /* whose account this one is a part of; NULL: none */
     void *user;
     void *(*alloc)(void *user, size_t bytes, size_t alignment, uint32_t purpose);
     void (*free)(void *user, void *ptr, size_t bytes, uint32_t purpose);
@@ -21,6 +22,13 @@ struct sprat__mem {
 /* allocator: NULL for the C library's. budget: 0 for none. */
 void sprat__mem_init(struct sprat__mem *mem, const struct sprat_allocator *allocator,
                      uint64_t budget);
+
+/* An account of its own within the parent's: what it takes counts, and is capped, in both. The
+ * parent outlives it. */
+void sprat__mem_child(struct sprat__mem *mem, struct sprat__mem *parent);
+
+/* Counts a block that another mem has allocated with the same allocator as one of this mem's. */
+void sprat__mem_adopt(struct sprat__mem *mem, void *ptr);
 
 /* n × size bytes, zeroed (new) or not (new_raw). NULL after NO_MEMORY or OVER_BUDGET, which err
  * then holds. n × size = 0 gives a block too. */
@@ -52,6 +60,9 @@ struct sprat__buffer {
     size_t len, capacity;
 };
 
+/* Room for len more bytes. */
+sprat_status sprat__buffer_reserve(struct sprat__buffer *buffer, size_t len,
+                                   struct sprat__err *err);
 sprat_status sprat__buffer_add(struct sprat__buffer *buffer, const void *bytes, size_t len,
                                struct sprat__err *err);
 void sprat__buffer_end(struct sprat__buffer *buffer); /* wipes and frees; usable again */

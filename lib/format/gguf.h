@@ -48,6 +48,7 @@ struct sprat__gguf_tensor {
     uint16_t shard;
     uint8_t n_dims;
     uint8_t type; /* enum sprat__dtype */
+    bool is_used; /* set by whoever binds it, so that none is ignored in silence */
 };
 
 struct sprat__gguf {

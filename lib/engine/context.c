@@ -1,0 +1,135 @@
+/* Owns the life of a context and the exchange of its pool. */
+#include "engine/context.h"
+
+#include "os/topology.h"
+
+#include <string.h>
+
+enum { CONTEXT_MAX_THREADS = 256 };
+
+static sprat_status context_make_pool(struct sprat_context *context, uint32_t n_threads,
+                                      struct sprat__pool **out, struct sprat__err *err)
+{
+    if (n_threads > CONTEXT_MAX_THREADS)
+        return sprat__fail(err, SPRAT_INVALID, "n_threads: expected at most %d, found %u",
+                           CONTEXT_MAX_THREADS, n_threads);
+    if (n_threads == 0)
+        n_threads = sprat__available_cores();
+    if (n_threads > CONTEXT_MAX_THREADS)
+        n_threads = CONTEXT_MAX_THREADS;
+    return sprat__pool_create(out, &context->mem, n_threads, err);
+}
+
+/* The context's own memory is counted by the context itself. */
+static struct sprat_context *context_allocate(const struct sprat_context_options *options,
+                                              struct sprat__err *err)
+{
+    struct sprat__mem first;
+    sprat__mem_init(&first, options->allocator, options->memory_budget);
+    struct sprat_context *context =
+        sprat__new(&first, 1, sizeof *context, SPRAT_PURPOSE_CONTEXT, err);
+    if (!context)
+        return NULL;
+    sprat__mem_init(&context->mem, options->allocator, options->memory_budget);
+    sprat__mem_adopt(&context->mem, context);
+    return context;
+}
+
+static void context_free(struct sprat_context *context)
+{
+    struct sprat__mem last = context->mem;
+    sprat__free(&last, context);
+}
+
+sprat_status sprat__context_create(struct sprat_context **out,
+                                   const struct sprat_context_options *options,
+                                   struct sprat__err *err)
+{
+    struct sprat_context *context = context_allocate(options, err);
+    if (!context)
+        return err->status;
+    context->log = options->log;
+    context->log_user = options->log_user;
+    context->n_references = 1;
+    if (!sprat__kernels_init(&context->kernels, options->cpu)) {
+        char quoted[48];
+        sprat__fail(err, SPRAT_INVALID, "cpu: expected one of: %s; found \"%s\"",
+                    sprat__kernel_set_names,
+                    sprat__quote(quoted, sizeof quoted, options->cpu, strlen(options->cpu)));
+        goto fail;
+    }
+    sprat__mutex_init(&context->lock);
+    sprat__condition_init(&context->changed);
+    if (context_make_pool(context, options->n_threads, &context->pool, err) == SPRAT_OK) {
+        context->own_bytes = atomic_load(&context->mem.now);
+        *out = context;
+        return SPRAT_OK;
+    }
+    sprat__condition_end(&context->changed);
+    sprat__mutex_end(&context->lock);
+fail:
+    context_free(context);
+    return err->status;
+}
+
+void sprat__context_hold(struct sprat_context *context)
+{
+    atomic_fetch_add_explicit(&context->n_references, 1, memory_order_relaxed);
+}
+
+void sprat__context_drop(struct sprat_context *context)
+{
+    if (atomic_fetch_sub_explicit(&context->n_references, 1, memory_order_acq_rel) != 1)
+        return;
+    sprat__pool_destroy(context->pool);
+    sprat__condition_end(&context->changed);
+    sprat__mutex_end(&context->lock);
+    context_free(context);
+}
+
+sprat_status sprat__context_set_threads(struct sprat_context *context, uint32_t n_threads,
+                                        struct sprat__err *err)
+{
+    struct sprat__pool *fresh = NULL;
+    SPRAT_TRY(context_make_pool(context, n_threads, &fresh, err));
+    sprat__mutex_lock(&context->lock);
+    while (context->is_changing)
+        sprat__condition_wait(&context->changed, &context->lock);
+    context->is_changing = true;
+    while (context->n_users > 0)
+        sprat__condition_wait(&context->changed, &context->lock);
+    struct sprat__pool *old = context->pool;
+    context->pool = fresh;
+    context->is_changing = false;
+    sprat__condition_wake_all(&context->changed);
+    sprat__mutex_unlock(&context->lock);
+    sprat__pool_destroy(old);
+    return SPRAT_OK;
+}
+
+struct sprat__pool *sprat__context_enter(struct sprat_context *context)
+{
+    sprat__mutex_lock(&context->lock);
+    while (context->is_changing)
+        sprat__condition_wait(&context->changed, &context->lock);
+    context->n_users++;
+    struct sprat__pool *pool = context->pool;
+    sprat__mutex_unlock(&context->lock);
+    return pool;
+}
+
+void sprat__context_leave(struct sprat_context *context)
+{
+    sprat__mutex_lock(&context->lock);
+    context->n_users--;
+    if (context->n_users == 0 && context->is_changing)
+        sprat__condition_wake_all(&context->changed);
+    sprat__mutex_unlock(&context->lock);
+}
+
+void sprat__context_log(const struct sprat_context *context, int32_t level, const char *component,
+                        const char *text)
+{
+    if (context->log)
+        context->log(context->log_user, level, component, text);
+}

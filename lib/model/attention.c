@@ -1,0 +1,193 @@
+/* Owns causal grouped-query attention over the cache. The step's keys and values are written to the
+ * cache first and read back from it in its precision, so that neither chunking nor rewinding can
+ * change a bit.
+ *
+ * Order (doc/numerics.md): keys are taken in tiles of 64 at absolute positions. Each tile alone
+ * gives m = the largest score, l = Σ exp(score − m), o = Σ exp(score − m)·v; tiles are combined
+ * from left to right; what a query may not see is skipped, never multiplied. */
+#include "model/step.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Queries that share each unpacked key and value row. */
+enum { ATTENTION_QUERIES = 4 };
+
+struct attention_job {
+    const struct sprat__step *step;
+    uint32_t layer;
+    float scale; /* 1 / sqrt(key_dim) */
+};
+
+/* One block of queries of one head, and what it has of the tiles so far. */
+struct attention_block {
+    const float *q[ATTENTION_QUERIES];
+    float *out[ATTENTION_QUERIES]; /* o of the tiles so far */
+    float max[ATTENTION_QUERIES], sum[ATTENTION_QUERIES];
+    size_t position; /* of the first query */
+    size_t n;
+};
+
+static const float *attention_row(const struct sprat__step *step, const uint8_t *rows, size_t i,
+                                  size_t dim, float *unpacked)
+{
+    if (step->kv->shape.element_bytes == sizeof(float))
+        return (const float *)(const void *)rows + i * dim;
+    step->kernels->f16_to_f32(unpacked, (const uint16_t *)(const void *)rows + i * dim, dim);
+    return unpacked;
+}
+
+/* How many keys of the tile at first a query at position sees. */
+static size_t attention_visible(size_t first, size_t position)
+{
+    if (position < first)
+        return 0;
+    size_t n = position - first + 1;
+    return n < SPRAT__KV_TILE ? n : SPRAT__KV_TILE;
+}
+
+static void attention_combine(const struct sprat__step *step, struct attention_block *block,
+                              size_t query, bool is_first, float max, float sum, const float *tile,
+                              size_t dim)
+{
+    float *out = block->out[query];
+    if (is_first) {
+        memcpy(out, tile, dim * sizeof *out);
+        block->max[query] = max;
+        block->sum[query] = sum;
+        return;
+    }
+    float both[2] = {block->max[query], max};
+    float top = both[0] > both[1] ? both[0] : both[1];
+    step->kernels->exp_sum_f32(both, top, 2);
+    step->kernels->scale_f32(out, both[0], dim);
+    step->kernels->axpy_f32(out, both[1], tile, dim);
+    block->max[query] = top;
+    block->sum[query] = block->sum[query] * both[0] + sum * both[1];
+}
+
+/* Adds the tile of keys that begins at first. */
+static void attention_tile(const struct attention_job *job, struct attention_block *block,
+                           uint32_t kv_head, size_t first)
+{
+    const struct sprat__step *step = job->step;
+    const struct sprat__config *config = &step->model->config;
+    const uint8_t *keys = sprat__kv_keys(step->kv, job->layer, kv_head, first);
+    const uint8_t *values = sprat__kv_values(step->kv, job->layer, kv_head, first);
+    float score[ATTENTION_QUERIES][SPRAT__KV_TILE], unpacked[SPRAT__MAX_HEAD_DIM];
+    float sum[ATTENTION_QUERIES][SPRAT__MAX_HEAD_DIM];
+    size_t n_keys = attention_visible(first, block->position + block->n - 1);
+    for (size_t j = 0; j < n_keys; j++) {
+        const float *key = attention_row(step, keys, j, config->key_dim, unpacked);
+        for (size_t i = 0; i < block->n; i++) {
+            if (first + j <= block->position + i)
+                score[i][j] =
+                    step->kernels->dot_f32(block->q[i], key, config->key_dim) * job->scale;
+        }
+    }
+    float max[ATTENTION_QUERIES], total[ATTENTION_QUERIES];
+    for (size_t i = 0; i < block->n; i++) {
+        size_t n = attention_visible(first, block->position + i);
+        max[i] = step->kernels->max_f32(score[i], n);
+        total[i] = step->kernels->exp_sum_f32(score[i], max[i], n);
+        memset(sum[i], 0, config->value_dim * sizeof(float));
+    }
+    for (size_t j = 0; j < n_keys; j++) {
+        const float *value = attention_row(step, values, j, config->value_dim, unpacked);
+        for (size_t i = 0; i < block->n; i++) {
+            if (first + j <= block->position + i)
+                step->kernels->axpy_f32(sum[i], score[i][j], value, config->value_dim);
+        }
+    }
+    for (size_t i = 0; i < block->n; i++) {
+        if (first <= block->position + i)
+            attention_combine(step, block, i, first == 0, max[i], total[i], sum[i],
+                              config->value_dim);
+    }
+}
+
+/* Tile i: one head's block of queries. */
+static void attention_queries(void *argument, size_t i)
+{
+    const struct attention_job *job = argument;
+    const struct sprat__step *step = job->step;
+    const struct sprat__config *config = &step->model->config;
+    size_t head = i % config->n_heads;
+    size_t row = i / config->n_heads * ATTENTION_QUERIES;
+    uint32_t kv_head = (uint32_t)head / (config->n_heads / config->n_kv_heads);
+    struct attention_block block = {.position = step->position + row, .n = step->n - row};
+    if (block.n > ATTENTION_QUERIES)
+        block.n = ATTENTION_QUERIES;
+    for (size_t j = 0; j < block.n; j++) {
+        size_t at = (row + j) * config->n_heads + head;
+        block.q[j] = step->q + at * config->key_dim;
+        block.out[j] = step->attended + at * config->value_dim;
+    }
+    for (size_t first = 0; first < block.position + block.n; first += SPRAT__KV_TILE)
+        attention_tile(job, &block, kv_head, first);
+    for (size_t j = 0; j < block.n; j++)
+        step->kernels->scale_f32(block.out[j], 1.0f / block.sum[j], config->value_dim);
+}
+
+static void attention_store_row(const struct sprat__step *step, uint8_t *rows, size_t i,
+                                const float *x, size_t dim)
+{
+    if (step->kv->shape.element_bytes == sizeof(float))
+        memcpy(rows + i * dim * sizeof(float), x, dim * sizeof(float));
+    else
+        step->kernels->f32_to_f16((uint16_t *)(void *)rows + i * dim, x, dim);
+}
+
+/* Tile row: writes one position's keys and values. */
+static void attention_store(void *argument, size_t row)
+{
+    const struct attention_job *job = argument;
+    const struct sprat__step *step = job->step;
+    const struct sprat__config *config = &step->model->config;
+    size_t position = step->position + row;
+    for (uint32_t head = 0; head < config->n_kv_heads; head++) {
+        size_t at = row * config->n_kv_heads + head;
+        attention_store_row(step, sprat__kv_keys(step->kv, job->layer, head, position),
+                            position % SPRAT__KV_TILE, step->k + at * config->key_dim,
+                            config->key_dim);
+        attention_store_row(step, sprat__kv_values(step->kv, job->layer, head, position),
+                            position % SPRAT__KV_TILE, step->v + at * config->value_dim,
+                            config->value_dim);
+    }
+}
+
+/* q, k and v of all rows: products, biases, norms per head, rotation. */
+static sprat_status attention_project(struct sprat__step *step, const struct sprat__layer *layer)
+{
+    const struct sprat__config *config = &step->model->config;
+    size_t width = config->n_embd;
+    SPRAT_TRY(sprat__linear(step, &layer->q, &layer->q_bias, step->normed, width, step->q,
+                            layer->q.n_rows));
+    SPRAT_TRY(sprat__linear(step, &layer->k, &layer->k_bias, step->normed, width, step->k,
+                            layer->k.n_rows));
+    SPRAT_TRY(sprat__linear(step, &layer->v, &layer->v_bias, step->normed, width, step->v,
+                            layer->v.n_rows));
+    if (layer->q_norm.data)
+        SPRAT_TRY(sprat__norm(step, &layer->q_norm, step->q, step->q, config->n_heads));
+    if (layer->k_norm.data)
+        SPRAT_TRY(sprat__norm(step, &layer->k_norm, step->k, step->k, config->n_kv_heads));
+    SPRAT_TRY(sprat__rope_apply(step, step->q, config->n_heads, config->key_dim));
+    return sprat__rope_apply(step, step->k, config->n_kv_heads, config->key_dim);
+}
+
+sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
+{
+    const struct sprat__layer *weights = &step->model->layers[layer];
+    const struct sprat__config *config = &step->model->config;
+    struct attention_job job = {step, layer, 1.0f / sqrtf((float)config->key_dim)};
+    SPRAT_TRY(sprat__norm(step, &weights->attn_norm, step->x, step->normed, 1));
+    SPRAT_TRY(attention_project(step, weights));
+    SPRAT_TRY(sprat__pool_run(step->pool, attention_store, &job, step->n, step->cancel));
+    size_t n_blocks = (step->n + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES;
+    SPRAT_TRY(sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
+                              step->cancel));
+    SPRAT_TRY(sprat__linear(step, &weights->o, &weights->o_bias, step->attended,
+                            (size_t)config->n_heads * config->value_dim, step->normed,
+                            config->n_embd));
+    return sprat__residual(step, step->normed);
+}

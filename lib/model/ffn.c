@@ -1,0 +1,21 @@
+/* Owns the gated feed-forward part: x += down · (SiLU(gate · norm(x)) ⊙ (up · norm(x))). */
+#include "model/step.h"
+
+static void ffn_gate_tile(void *argument, size_t row)
+{
+    const struct sprat__step *step = argument;
+    size_t width = step->model->config.n_ff;
+    step->kernels->silu_mul_f32(step->gate + row * width, step->up + row * width, width);
+}
+
+sprat_status sprat__ffn(struct sprat__step *step, uint32_t layer)
+{
+    const struct sprat__layer *weights = &step->model->layers[layer];
+    size_t n_embd = step->model->config.n_embd, n_ff = step->model->config.n_ff;
+    SPRAT_TRY(sprat__norm(step, &weights->ffn_norm, step->x, step->normed, 1));
+    SPRAT_TRY(sprat__linear(step, &weights->gate, NULL, step->normed, n_embd, step->gate, n_ff));
+    SPRAT_TRY(sprat__linear(step, &weights->up, NULL, step->normed, n_embd, step->up, n_ff));
+    SPRAT_TRY(sprat__pool_run(step->pool, ffn_gate_tile, step, step->n, step->cancel));
+    SPRAT_TRY(sprat__linear(step, &weights->down, NULL, step->gate, n_ff, step->normed, n_embd));
+    return sprat__residual(step, step->normed);
+}
