@@ -437,7 +437,8 @@ START_TEST(many_names)
         gw_u32(&w, name, (uint32_t)i);
         gw_tensor_at(&w, name, 24, 1, ne, (uint64_t)(i * 104729ll % N));
     }
-    gw_raw(&w.data, calloc(1, N), N);
+    static const uint8_t zeros[N];
+    gw_raw(&w.data, zeros, N);
     ck_assert_int_eq(open_written(), SPRAT_OK);
     ck_assert_uint_eq(gguf.n_tensors, N);
     ck_assert_uint_le(mem.peak, 4 * w.file.len);

@@ -95,7 +95,7 @@ void sprat__dequant_iq2_s_scalar(float *y, const void *x, size_t n)
         float d = dequant_iq_half_at(b);
         for (int k = 0; k < 32; k++, y += 8) {
             int scale = b[74 + k / 4] >> (4 * (k / 2 % 2)) & 15;
-            uint32_t high = b[66 + k / 4] >> 2 * (k % 4) & 3u;
+            uint32_t high = (uint32_t)b[66 + k / 4] >> 2 * (k % 4) & 3;
             float dk = d * (0.5f + (float)scale) * 0.25f;
             dequant_iq2_group(y, dk, sprat__grid_iq2s[b[2 + k] | high << 8], b[34 + k]);
         }
@@ -174,7 +174,7 @@ void sprat__dequant_iq1_m_scalar(float *y, const void *x, size_t n)
         }
         float d = sprat__half_to_float((uint16_t)d_bits);
         for (int k = 0; k < 32; k++, y += 8) {
-            uint32_t high = b[32 + k / 2] >> 4 * (k % 2) & 15u;
+            uint32_t high = (uint32_t)b[32 + k / 2] >> 4 * (k % 2) & 15;
             uint32_t scale = words[k / 8] >> (3 * (k / 2 % 4)) & 7;
             dequant_iq1_group(y, d * (float)(2 * scale + 1),
                               sprat__grid_iq1s[b[k] | (high & 7) << 8],
