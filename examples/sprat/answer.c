@@ -1,0 +1,221 @@
+/* One answer as it comes, its figures, and the choice of sampling: see answer.h. */
+#include "answer.h"
+
+#include "term.h"
+
+#include <string.h>
+
+/* What the makers of the models of each dialect advise. */
+struct advice {
+    const char *dialect;
+    float temp, top_p;
+    uint32_t top_k;
+};
+
+static const struct advice advices[] = {
+    {"chatml-smollm2", 0.2F, 0.9F, 0},    {"qwen2.5", 0.7F, 0.8F, 20},
+    {"qwen3", 0.6F, 0.95F, 20},           {"llama3", 0.6F, 0.9F, 0},
+    {"llama3.1", 0.6F, 0.9F, 0},          {"r1-distill-qwen", 0.6F, 0.95F, 0},
+    {"r1-distill-llama", 0.6F, 0.95F, 0},
+};
+
+static void take_dialect_advice(sprat_sampling *s, const char *dialect)
+{
+    s->temperature = 0.7F;
+    s->top_p = 0.95F;
+    for (size_t i = 0; dialect && i < sizeof advices / sizeof *advices; i++)
+        if (strcmp(advices[i].dialect, dialect) == 0) {
+            s->temperature = advices[i].temp;
+            s->top_p = advices[i].top_p;
+            s->top_k = advices[i].top_k;
+        }
+}
+
+/* A number the file advises; one outside the range counts as none. */
+static bool file_advice(double *out, const sprat_model *model, const char *key, double max)
+{
+    sprat_meta meta;
+    sprat_init(&meta, sizeof meta);
+    if (sprat_model_meta(model, key, &meta) != SPRAT_OK ||
+        (meta.type != SPRAT_META_UINT && meta.type != SPRAT_META_INT &&
+         meta.type != SPRAT_META_FLOAT) ||
+        !(meta.f >= 0 && meta.f <= max))
+        return false;
+    *out = meta.f;
+    return true;
+}
+
+static void take_file_advice(sprat_sampling *s, const sprat_model *model)
+{
+    double value;
+    if (file_advice(&value, model, "general.sampling.temp", 100))
+        s->temperature = (float)value;
+    if (file_advice(&value, model, "general.sampling.top_p", 1))
+        s->top_p = (float)value;
+    if (file_advice(&value, model, "general.sampling.min_p", 1))
+        s->min_p = (float)value;
+    if (file_advice(&value, model, "general.sampling.top_k", 1e6))
+        s->top_k = (uint32_t)value;
+}
+
+int answer_sampling(const struct loaded *l, const struct options *o, const char *dialect)
+{
+    sprat_sampling s;
+    sprat_init(&s, sizeof s);
+    take_dialect_advice(&s, dialect);
+    take_file_advice(&s, l->model);
+    if (o->given & OPT_BIT(OPT_TEMP))
+        s.temperature = o->temp;
+    if (o->given & OPT_BIT(OPT_TOP_P))
+        s.top_p = o->top_p;
+    if (o->given & OPT_BIT(OPT_MIN_P))
+        s.min_p = o->min_p;
+    if (o->given & OPT_BIT(OPT_TOP_K))
+        s.top_k = o->top_k;
+    s.seed = o->seed;
+    s.max_tokens = o->max_tokens;
+    s.stops = o->n_stops ? o->stops : NULL;
+    s.n_stops = o->n_stops;
+    sprat_status status = sprat_session_set_sampling(l->session, &s);
+    return status == SPRAT_OK ? 0 : fail_status(status, sprat_session_error(l->session));
+}
+
+void answer_begin(struct answer *a, const struct loaded *l)
+{
+    memset(a, 0, sizeof *a);
+    a->started = now_seconds();
+    sprat_init(&a->before, sizeof a->before);
+    (void)sprat_session_get_stats(l->session, &a->before);
+}
+
+void answer_end(struct answer *a)
+{
+    bytes_end(&a->content);
+    bytes_end(&a->reasoning);
+}
+
+static bool ends_open(const struct bytes *b)
+{
+    return b->len > 0 && b->data[b->len - 1] != '\n';
+}
+
+/* One piece of the answer. 0, or 1 after fail. */
+static int show_piece(struct answer *a, const sprat_event *event, bool quiet)
+{
+    bool thought = event->type == SPRAT_EVENT_REASONING;
+    if (event->text_len == 0)
+        return 0;
+    if (a->content.len == 0 && a->reasoning.len == 0)
+        a->first_seconds = now_seconds() - a->started;
+    if (!thought && a->content.len == 0 && !quiet && a->reasoning.len > 0)
+        (void)term_write(stderr, STYLE_PLAIN, "\n\n", ends_open(&a->reasoning) ? 2 : 1);
+    if (!bytes_add(thought ? &a->reasoning : &a->content, event->text, event->text_len))
+        return fail("no memory for the answer");
+    if (thought && !quiet)
+        (void)term_write(stderr, STYLE_DIM, event->text, event->text_len);
+    if (!thought && !term_write(stdout, STYLE_PLAIN, event->text, event->text_len))
+        return fail("cannot write to stdout");
+    return 0;
+}
+
+static void show_warning(const sprat_event *event, bool quiet)
+{
+    if (quiet)
+        return;
+    (void)term_write(stderr, STYLE_DIM, "\nwarning: ", 10);
+    (void)term_write(stderr, STYLE_DIM, event->text, event->text_len);
+    (void)term_write(stderr, STYLE_PLAIN, "\n", 1);
+}
+
+static void take_figures(struct answer *a, const struct loaded *l)
+{
+    sprat_session_stats s;
+    sprat_init(&s, sizeof s);
+    if (sprat_session_get_stats(l->session, &s) != SPRAT_OK)
+        return;
+    double decode = (double)(s.decode_ns - a->before.decode_ns) * 1e-9;
+    double prefill = (double)(s.prefill_ns - a->before.prefill_ns) * 1e-9;
+    if (decode > 0)
+        a->decode_rate = (double)(s.n_decode - a->before.n_decode) / decode;
+    if (prefill > 0)
+        a->prefill_rate = (double)(s.n_prefill - a->before.n_prefill) / prefill;
+}
+
+/* Takes in one event. 0, or 1 after fail. */
+static int take_event(struct answer *a, const sprat_event *event, bool quiet)
+{
+    switch (event->type) {
+    case SPRAT_EVENT_TEXT:
+    case SPRAT_EVENT_REASONING:
+        return show_piece(a, event, quiet);
+    case SPRAT_EVENT_WARNING:
+        show_warning(event, quiet);
+        return 0;
+    case SPRAT_EVENT_USAGE:
+        a->n_prompt = event->n_prompt;
+        a->n_reused = event->n_reused;
+        a->n_generated = event->n_generated;
+        return 0;
+    case SPRAT_EVENT_DONE:
+        a->reason = event->reason;
+        return 0;
+    default:
+        return 0; /* of a newer library */
+    }
+}
+
+enum answer_end answer_show(struct answer *a, struct loaded *l, bool quiet)
+{
+    sprat_event event;
+    sprat_status status = SPRAT_OK;
+    int bad = 0;
+    sprat_init(&event, sizeof event);
+    while (event.type != SPRAT_EVENT_DONE && !bad) {
+        status = sprat_session_next(l->session, &event);
+        if (status != SPRAT_OK)
+            break;
+        bad = take_event(a, &event, quiet);
+    }
+    take_figures(a, l);
+    if (bad)
+        return ANSWER_FAILED;
+    if (ends_open(&a->content) && !term_write(stdout, STYLE_PLAIN, "\n", 1)) {
+        (void)fail("cannot write to stdout");
+        return ANSWER_FAILED;
+    }
+    if (a->content.len == 0 && ends_open(&a->reasoning) && !quiet)
+        (void)term_write(stderr, STYLE_PLAIN, "\n", 1);
+    if (status == SPRAT_OK)
+        return ANSWER_DONE;
+    if (status == SPRAT_CANCELLED)
+        return ANSWER_CANCELLED;
+    (void)fail_status(status, sprat_session_error(l->session));
+    return ANSWER_FAILED;
+}
+
+const char *answer_stats(char *out, const struct answer *a, const struct loaded *l)
+{
+    enum { ROOM = 200 };
+    sprat_context_info info;
+    char peak[32], heap[32], rate[48] = "";
+    sprat_init(&info, sizeof info);
+    (void)sprat_context_get_info(l->context, &info);
+    if (a->decode_rate > 0)
+        (void)snprintf(rate, sizeof rate, ", then %.1f tok/s", a->decode_rate);
+    (void)snprintf(out, ROOM, "%llu tokens, first after %.2f s%s; RAM %s, %s of it allocated",
+                   (unsigned long long)a->n_generated, a->first_seconds, rate,
+                   size_text(peak, term_peak_memory()), size_text(heap, info.memory_peak));
+    return out;
+}
+
+const char *answer_cut(const struct answer *a)
+{
+    switch (a->reason) {
+    case SPRAT_DONE_LENGTH:
+        return "the answer was cut at --max-tokens";
+    case SPRAT_DONE_CONTEXT:
+        return "the answer was cut: the context is full";
+    default:
+        return "";
+    }
+}
