@@ -2,7 +2,7 @@
 #ifndef SPRAT_PROGRAM_ANSWER_H
 #define SPRAT_PROGRAM_ANSWER_H
 
-#include "common.h"
+#include "program.h"
 
 struct answer {
     struct bytes content, reasoning;

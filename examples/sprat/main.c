@@ -1,6 +1,6 @@
 /* sprat, the program: finds the subcommand and hands over. Everything here and beside it uses the
  * library's public headers only. Exit status 0, or 1 with one line on stderr; doc/program.md. */
-#include "common.h"
+#include "program.h"
 #include "term.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "term.h"
 
-#include "common.h"
+#include "program.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* sprat info: what a model file is, and the memory it needs. One "key: value" a line; the keys and
  * their order are fixed (doc/program.md). Text out of the file is escaped: it is not trusted. */
-#include "common.h"
+#include "program.h"
 
 #include <inttypes.h>
 #include <string.h>

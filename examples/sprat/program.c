@@ -1,6 +1,6 @@
-/* What the subcommands share: see common.h. Owns the one place where an error line is written. */
+/* What the subcommands share: see program.h. Owns the one place where an error line is written. */
 #define _POSIX_C_SOURCE 200809L
-#include "common.h"
+#include "program.h"
 
 #include "term.h"
 

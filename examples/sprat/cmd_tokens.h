@@ -2,7 +2,7 @@
 #ifndef SPRAT_PROGRAM_TOKENS_H
 #define SPRAT_PROGRAM_TOKENS_H
 
-#include "common.h"
+#include "program.h"
 
 struct token_list {
     sprat_token *ids;

@@ -1,7 +1,7 @@
 /* What every subcommand of the program shares: one error line, growing bytes, reading input,
  * checked output, a context with a model. Only the public API of the library is used here. */
-#ifndef SPRAT_PROGRAM_COMMON_H
-#define SPRAT_PROGRAM_COMMON_H
+#ifndef SPRAT_PROGRAM_H
+#define SPRAT_PROGRAM_H
 
 #define SPRAT_EXPERIMENTAL
 #include <sprat/experimental.h>
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "options.h"
+#include "program_options.h"
 
 #if defined(__GNUC__)
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))

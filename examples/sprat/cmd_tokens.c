@@ -1,6 +1,6 @@
 /* sprat tokenize and detokenize: text to ids and back, nothing added and nothing dropped. Also the
  * reader of token ids. Nothing is written before everything is known to be right. */
-#include "tokens.h"
+#include "cmd_tokens.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

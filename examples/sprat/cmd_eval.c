@@ -3,7 +3,7 @@
  * stdout nor as a file. */
 #define _POSIX_C_SOURCE 200809L
 #include "term.h"
-#include "tokens.h"
+#include "cmd_tokens.h"
 
 #include <errno.h>
 #include <math.h>

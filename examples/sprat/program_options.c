@@ -1,9 +1,9 @@
 /* The option table and its reader. Owns the meaning and range of every option; leaves defaults
  * that depend on the model to the subcommands. Invariant: a value outside its range never gets
  * into struct options. */
-#include "options.h"
+#include "program_options.h"
 
-#include "common.h"
+#include "program.h"
 
 #include <limits.h>
 #include <string.h>
