@@ -2,12 +2,14 @@
 """Writes a tiny GGUF model with random weights: small enough to make in each test, complete enough to answer.
 
     make_tiny_gguf.py OUT [--arch llama|qwen2|qwen3] [--layers N] [--embd N] [--heads N] [--kv-heads N] [--ff N]
-                          [--ctx N] [--type F32|F16] [--tied] [--template NAME|FILE] [--vocab-only] [--seed N]
+                          [--ctx N] [--type F32|F16] [--tied] [--endless] [--template NAME|FILE] [--vocab-only]
+                          [--seed N]
 
 The vocabulary is a real byte-level one: three control tokens, the 256 bytes, and a few merges (pre-tokeniser
 "smollm"). The chat template is SmolLM2's; --template none leaves it out, a file's text replaces it. Equal arguments
 give equal bytes on every machine: the weights come from random.Random(seed).random(), which Python promises not to
-change. Python's standard library only. Other scripts may import it: tiny_gguf(**arguments) gives the bytes.
+change. --endless: answers do not end, for the logits of the control tokens are 0 and others are well above.
+Python's standard library only. Other scripts may import it: tiny_gguf(**arguments) gives the bytes.
 """
 import argparse
 import random
@@ -120,13 +122,15 @@ def tensors(arch, layers, embd, heads, kv_heads, ff, n_vocab, tied):
     return out
 
 
-def weights(rng, shape, what, letter):
-    """Little-endian values; a matrix keeps the size of what goes through it, so that nothing fades or explodes."""
+def weights(rng, shape, what, letter, n_zero_rows=0):
+    """Little-endian values; a matrix keeps the size of what goes through it, so that nothing fades or explodes. The
+    first rows may be zero."""
     n = 1
     for dimension in shape:
         n *= dimension
     middle, width = {"norm": (1.0, 0.2), "bias": (0.0, 0.2), "matrix": (0.0, 2.0 * (3.0 / shape[0]) ** 0.5)}[what]
-    values = (middle + width * (rng.random() - 0.5) for _ in range(n))
+    values = [middle + width * (rng.random() - 0.5) for _ in range(n)]
+    values[:n_zero_rows * shape[0]] = [0.0] * (n_zero_rows * shape[0])
     if letter == "f":
         data = array("f", values)
         if sys.byteorder == "big":
@@ -136,8 +140,10 @@ def weights(rng, shape, what, letter):
 
 
 def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=512, type="F32", tied=False,
-              template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1):
+              endless=False, template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1):
     """The file's bytes. template: the text itself, or None."""
+    if endless and tied:
+        raise ValueError("endless needs an output matrix of its own")
     if embd % heads or (embd // heads) % 2 or heads % kv_heads:
         raise ValueError("embd must be heads times an even number, and heads a multiple of kv_heads")
     rng = random.Random(seed)
@@ -151,7 +157,8 @@ def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=
         code, _ = TENSOR_TYPES[type if what == "matrix" else "F32"]
         head += string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape)
         head += struct.pack("<IQ", code, len(data))
-        data += weights(rng, shape, what, "f" if code == 0 else "e")
+        n_zero_rows = len(SPECIALS) if endless and name == "output.weight" else 0
+        data += weights(rng, shape, what, "f" if code == 0 else "e", n_zero_rows)
         data += bytes(-len(data) % ALIGNMENT)
     head += bytes(-len(head) % ALIGNMENT)
     return bytes(head + data)
@@ -169,6 +176,7 @@ def main():
     parser.add_argument("--ctx", type=int, default=512)
     parser.add_argument("--type", default="F32", choices=sorted(TENSOR_TYPES))
     parser.add_argument("--tied", action="store_true")
+    parser.add_argument("--endless", action="store_true")
     parser.add_argument("--template", default="smollm2", help='"smollm2", "none", or a file with the template')
     parser.add_argument("--vocab-only", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
