@@ -1,7 +1,7 @@
 /* sprat chat: a conversation in a terminal. Owns the turns and the /commands. The whole
  * conversation is stated anew for each answer; the library computes only what is new. Invariant:
  * an answer that failed, or was stopped before its first word, leaves no trace in the turns. */
-#include "answer.h"
+#include "reply.h"
 #include "term.h"
 
 #include <signal.h>
@@ -109,16 +109,16 @@ static sprat_status chat_prompt(struct chat *c)
 }
 
 /* The answer to the turns as they are. */
-static enum answer_end chat_answer(struct chat *c, struct answer *a, bool quiet)
+static enum reply_end chat_answer(struct chat *c, struct reply *a, bool quiet)
 {
-    answer_begin(a, &c->loaded);
+    reply_begin(a, &c->loaded);
     sprat_status status = chat_prompt(c);
     if (status == SPRAT_OK)
-        return answer_show(a, &c->loaded, quiet);
+        return reply_show(a, &c->loaded, quiet);
     if (status == SPRAT_CANCELLED)
-        return ANSWER_CANCELLED;
+        return REPLY_CANCELLED;
     (void)fail_status(status, sprat_session_error(c->loaded.session));
-    return ANSWER_FAILED;
+    return REPLY_FAILED;
 }
 
 /* One question, taken over, and its answer. 0, or 1 if the program should end: fail was called. */
@@ -127,29 +127,29 @@ static int chat_ask(struct chat *c, struct bytes *question)
     bool quiet = c->options.given & OPT_BIT(OPT_QUIET);
     char line[256];
     size_t n_before = c->n_turns;
-    struct answer a;
+    struct reply a;
     if (!chat_add(c, "user", question, NULL))
         return fail("no memory for the conversation");
     memset(question, 0, sizeof *question);
     term_clear();
-    enum answer_end end = chat_answer(c, &a, quiet);
-    if (end == ANSWER_CANCELLED && c->interactive)
+    enum reply_end end = chat_answer(c, &a, quiet);
+    if (end == REPLY_CANCELLED && c->interactive)
         note(a.content.len ? "(stopped)" : "(stopped; the question is forgotten)");
-    if (end == ANSWER_DONE && answer_cut(&a)[0] != '\0')
-        note(answer_cut(&a));
-    if (end == ANSWER_DONE && !quiet)
-        note(answer_stats(line, &a, &c->loaded));
-    bool kept = end == ANSWER_DONE || (end == ANSWER_CANCELLED && a.content.len > 0);
+    if (end == REPLY_DONE && reply_cut(&a)[0] != '\0')
+        note(reply_cut(&a));
+    if (end == REPLY_DONE && !quiet)
+        note(reply_stats(line, &a, &c->loaded));
+    bool kept = end == REPLY_DONE || (end == REPLY_CANCELLED && a.content.len > 0);
     if (kept && chat_add(c, "assistant", &a.content, &a.reasoning)) {
         memset(&a.content, 0, sizeof a.content);
         memset(&a.reasoning, 0, sizeof a.reasoning);
     } else {
         chat_drop(c, n_before);
     }
-    answer_end(&a);
-    if (end == ANSWER_CANCELLED && (!c->interactive || term_signal() != SIGINT))
+    reply_end(&a);
+    if (end == REPLY_CANCELLED && (!c->interactive || term_signal() != SIGINT))
         return fail_status(SPRAT_CANCELLED, NULL);
-    return end == ANSWER_FAILED && (!c->interactive || ferror(stdout));
+    return end == REPLY_FAILED && (!c->interactive || ferror(stdout));
 }
 
 static void chat_stats(const struct chat *c)
@@ -323,7 +323,7 @@ static int chat_start(struct chat *c)
     sprat_status status = sprat_chat_dialect(&c->dialect, c->loaded.model, &error);
     if (status != SPRAT_OK)
         return fail("%s; sprat run --raw goes on with a text as it is", error.message);
-    if (load_session(&c->loaded, o, o->ctx, 0) || answer_sampling(&c->loaded, o, c->dialect))
+    if (load_session(&c->loaded, o, o->ctx, 0) || reply_sampling(&c->loaded, o, c->dialect))
         return 1;
     if (o->system && !bytes_add(&c->system, o->system, strlen(o->system)))
         return fail("no memory for the system message");

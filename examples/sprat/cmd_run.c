@@ -1,6 +1,6 @@
 /* sprat run: one question, one answer. Owns how the question is put together; the answer goes to
  * stdout, all else to stderr. */
-#include "answer.h"
+#include "reply.h"
 #include "term.h"
 
 #include <stdlib.h>
@@ -96,35 +96,35 @@ static int run_answer(struct loaded *l, const struct options *o, const struct by
 {
     const char *dialect = NULL;
     bool raw = o->given & OPT_BIT(OPT_RAW), quiet = o->given & OPT_BIT(OPT_QUIET);
-    struct answer a;
+    struct reply a;
     char line[256];
     sprat_error error;
     sprat_init(&error, sizeof error);
     sprat_status status = raw ? SPRAT_OK : sprat_chat_dialect(&dialect, l->model, &error);
     if (status != SPRAT_OK)
         return fail("%s; --raw goes on with the text as it is", error.message);
-    if (load_session(l, o, o->ctx, 0) || answer_sampling(l, o, dialect))
+    if (load_session(l, o, o->ctx, 0) || reply_sampling(l, o, dialect))
         return 1;
-    answer_begin(&a, l);
+    reply_begin(&a, l);
     int bad = raw ? prompt_raw(l, question) : prompt_chat(l, o, question);
     if (!bad)
-        switch (answer_show(&a, l, quiet)) {
-        case ANSWER_DONE:
+        switch (reply_show(&a, l, quiet)) {
+        case REPLY_DONE:
             break;
-        case ANSWER_CANCELLED:
+        case REPLY_CANCELLED:
             bad = fail_status(SPRAT_CANCELLED, NULL);
             break;
-        case ANSWER_FAILED:
+        case REPLY_FAILED:
             bad = 1;
             break;
         }
-    if (!bad && answer_cut(&a)[0] != '\0')
-        (void)fprintf(stderr, "sprat: %s\n", answer_cut(&a));
+    if (!bad && reply_cut(&a)[0] != '\0')
+        (void)fprintf(stderr, "sprat: %s\n", reply_cut(&a));
     if (!bad && !quiet) {
-        (void)term_write(stderr, STYLE_DIM, line, strlen(answer_stats(line, &a, l)));
+        (void)term_write(stderr, STYLE_DIM, line, strlen(reply_stats(line, &a, l)));
         (void)term_write(stderr, STYLE_PLAIN, "\n", 1);
     }
-    answer_end(&a);
+    reply_end(&a);
     return bad;
 }
 

@@ -1,5 +1,5 @@
-/* The options of all subcommands in one table (program_options.c). A subcommand says which it takes; any
- * other is an error. */
+/* The options of all subcommands in one table (program_options.c). A subcommand says which it
+ * takes; any other is an error. */
 #ifndef SPRAT_PROGRAM_OPTIONS_H
 #define SPRAT_PROGRAM_OPTIONS_H
 

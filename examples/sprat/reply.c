@@ -1,5 +1,5 @@
-/* One answer as it comes, its figures, and the choice of sampling: see answer.h. */
-#include "answer.h"
+/* One answer as it comes, its figures, and the choice of sampling: see reply.h. */
+#include "reply.h"
 
 #include "term.h"
 
@@ -58,7 +58,7 @@ static void take_file_advice(sprat_sampling *s, const sprat_model *model)
         s->top_k = (uint32_t)value;
 }
 
-int answer_sampling(const struct loaded *l, const struct options *o, const char *dialect)
+int reply_sampling(const struct loaded *l, const struct options *o, const char *dialect)
 {
     sprat_sampling s;
     sprat_init(&s, sizeof s);
@@ -80,7 +80,7 @@ int answer_sampling(const struct loaded *l, const struct options *o, const char 
     return status == SPRAT_OK ? 0 : fail_status(status, sprat_session_error(l->session));
 }
 
-void answer_begin(struct answer *a, const struct loaded *l)
+void reply_begin(struct reply *a, const struct loaded *l)
 {
     memset(a, 0, sizeof *a);
     a->started = now_seconds();
@@ -88,7 +88,7 @@ void answer_begin(struct answer *a, const struct loaded *l)
     (void)sprat_session_get_stats(l->session, &a->before);
 }
 
-void answer_end(struct answer *a)
+void reply_end(struct reply *a)
 {
     bytes_end(&a->content);
     bytes_end(&a->reasoning);
@@ -100,7 +100,7 @@ static bool ends_open(const struct bytes *b)
 }
 
 /* One piece of the answer. 0, or 1 after fail. */
-static int show_piece(struct answer *a, const sprat_event *event, bool quiet)
+static int show_piece(struct reply *a, const sprat_event *event, bool quiet)
 {
     bool thought = event->type == SPRAT_EVENT_REASONING;
     if (event->text_len == 0)
@@ -127,7 +127,7 @@ static void show_warning(const sprat_event *event, bool quiet)
     (void)term_write(stderr, STYLE_PLAIN, "\n", 1);
 }
 
-static void take_figures(struct answer *a, const struct loaded *l)
+static void take_figures(struct reply *a, const struct loaded *l)
 {
     sprat_session_stats s;
     sprat_init(&s, sizeof s);
@@ -142,7 +142,7 @@ static void take_figures(struct answer *a, const struct loaded *l)
 }
 
 /* Takes in one event. 0, or 1 after fail. */
-static int take_event(struct answer *a, const sprat_event *event, bool quiet)
+static int take_event(struct reply *a, const sprat_event *event, bool quiet)
 {
     switch (event->type) {
     case SPRAT_EVENT_TEXT:
@@ -164,7 +164,7 @@ static int take_event(struct answer *a, const sprat_event *event, bool quiet)
     }
 }
 
-enum answer_end answer_show(struct answer *a, struct loaded *l, bool quiet)
+enum reply_end reply_show(struct reply *a, struct loaded *l, bool quiet)
 {
     sprat_event event;
     sprat_status status = SPRAT_OK;
@@ -178,22 +178,22 @@ enum answer_end answer_show(struct answer *a, struct loaded *l, bool quiet)
     }
     take_figures(a, l);
     if (bad)
-        return ANSWER_FAILED;
+        return REPLY_FAILED;
     if (ends_open(&a->content) && !term_write(stdout, STYLE_PLAIN, "\n", 1)) {
         (void)fail("cannot write to stdout");
-        return ANSWER_FAILED;
+        return REPLY_FAILED;
     }
     if (a->content.len == 0 && ends_open(&a->reasoning) && !quiet)
         (void)term_write(stderr, STYLE_PLAIN, "\n", 1);
     if (status == SPRAT_OK)
-        return ANSWER_DONE;
+        return REPLY_DONE;
     if (status == SPRAT_CANCELLED)
-        return ANSWER_CANCELLED;
+        return REPLY_CANCELLED;
     (void)fail_status(status, sprat_session_error(l->session));
-    return ANSWER_FAILED;
+    return REPLY_FAILED;
 }
 
-const char *answer_stats(char *out, const struct answer *a, const struct loaded *l)
+const char *reply_stats(char *out, const struct reply *a, const struct loaded *l)
 {
     enum { ROOM = 200 };
     sprat_context_info info;
@@ -208,7 +208,7 @@ const char *answer_stats(char *out, const struct answer *a, const struct loaded 
     return out;
 }
 
-const char *answer_cut(const struct answer *a)
+const char *reply_cut(const struct reply *a)
 {
     switch (a->reason) {
     case SPRAT_DONE_LENGTH:
