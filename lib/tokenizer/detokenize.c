@@ -71,8 +71,7 @@ size_t sprat__token_bytes(const struct sprat__tokenizer *t, sprat_token id, uint
     switch (t->types[id]) {
     case SPRAT_TOKEN_NORMAL:
         if (t->spm)
-            detok_spaces(&out, text, len,
-                         start && (flags & SPRAT_DETOKENIZE_START) && t->add_space_prefix);
+            detok_spaces(&out, text, len, start && t->add_space_prefix);
         else
             detok_bytes(&out, text, len);
         break;

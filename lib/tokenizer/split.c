@@ -230,7 +230,7 @@ static size_t split_match_marks(struct sprat__split *split, size_t at, size_t en
 {
     while (at < end) {
         const struct split_char c = split_at(split, at, end);
-        const bool named = c.point != 0 && c.point < 0x80 && strchr("$+<=>^~|", (int)c.point);
+        const bool named = c.point < 0x80 && memchr("$+<=>^~|", (int)c.point, 8);
         if (!named && !(c.bits & SPLIT_P))
             break;
         at += c.len;

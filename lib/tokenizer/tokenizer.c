@@ -18,8 +18,8 @@ enum { TOK_MAX_TEXT = INT32_MAX - 1 };
 static sprat_status tok_read_id(const struct sprat__tokenizer *t, const struct sprat__gguf *gguf,
                                 const char *key, sprat_token *out, struct sprat__err *err)
 {
-    uint32_t id;
-    bool found;
+    uint32_t id = 0;
+    bool found = false;
     SPRAT_TRY(sprat__gguf_u32(gguf, key, &id, &found, err));
     if (found)
         *out = id < t->facts.n_tokens ? (sprat_token)id : -1;
@@ -108,9 +108,9 @@ static sprat_status tok_read_ends(struct sprat__tokenizer *t, const struct sprat
 static sprat_status tok_read_kind(struct sprat__tokenizer *t, const struct sprat__gguf *gguf,
                                   bool *none, struct sprat__err *err)
 {
-    const char *name;
-    size_t len;
-    bool found;
+    const char *name = NULL;
+    size_t len = 0;
+    bool found = false;
     char quoted[64];
     SPRAT_TRY(sprat__gguf_string(gguf, "tokenizer.ggml.model", &name, &len, &found, err));
     *none = !found || (len == 4 && memcmp(name, "none", 4) == 0) ||

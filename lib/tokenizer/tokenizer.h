@@ -41,9 +41,9 @@ sprat_status sprat__tokenize(size_t *n_tokens, const struct sprat__tokenizer *to
                              size_t n_segments, uint32_t flags, sprat_token *tokens,
                              size_t capacity, struct sprat__err *err);
 
-/* The bytes one id stands for, as flags (SPRAT_DETOKENIZE_*) say: returns how many, copies at most
- * capacity. start: whether it begins a text. A token can stand for as many bytes as its text is
- * long, at most. */
+/* The bytes one id stands for: returns how many, copies at most capacity. flags:
+ * SPRAT_DETOKENIZE_SPECIAL is looked at. start: it begins a text, so that the space which SPM put
+ * before the text is left out. A token can stand for as many bytes as its text is long, at most. */
 size_t sprat__token_bytes(const struct sprat__tokenizer *tokenizer, sprat_token id, uint32_t flags,
                           bool start, char *bytes, size_t capacity);
 
@@ -54,7 +54,7 @@ size_t sprat__utf8_open(const char *text, size_t len);
 /* Counters for tests: work done by the last sprat__tokenize of this thread's call is returned here
  * when not NULL. */
 struct sprat__tokenize_work {
-    uint64_t merge_steps; /* candidates taken from the queue */
+    uint64_t merge_steps; /* pairs joined, and blocks of 16 candidates looked at */
     uint64_t scan_steps;  /* code points looked at by the pre-tokeniser */
     size_t scratch_bytes; /* most memory held */
 };
