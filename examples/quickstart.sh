@@ -84,7 +84,7 @@ if ! { { [ -f $build/build.ninja ] || meson setup $build --buildtype=release -Dt
 fi
 [ -n "$model" ] || model=$(python3 examples/fetch_smollm2.py </dev/null)
 
-sprat=$build/examples/sprat
+sprat=$build/examples/sprat/sprat
 if [ $asked = yes ]; then
     exec "$sprat" run "$model" "$question"
 fi
