@@ -52,6 +52,11 @@ const struct sprat__dialect sprat__dialects[] = {
      .can_think = true,
      .reasoning = true,
      .tools = SPRAT__TOOLS_FENCED},
+    {.name = "r1-0528",
+     .render = sprat__render_r1_0528,
+     .can_think = true,
+     .reasoning = true,
+     .tools = SPRAT__TOOLS_FENCED},
 };
 const size_t sprat__n_dialects = sizeof sprat__dialects / sizeof sprat__dialects[0];
 

@@ -42,6 +42,8 @@ void sprat__render_llama3(struct sprat__writer *writer, const struct sprat__dial
                           const struct sprat_chat *chat);
 void sprat__render_r1(struct sprat__writer *writer, const struct sprat__dialect *dialect,
                       const struct sprat_chat *chat);
+void sprat__render_r1_0528(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                           const struct sprat_chat *chat);
 
 /* ---- writing ---- */
 

@@ -5,6 +5,7 @@
  * are at most one unfinished tag, the white space before a first tag, and a count of newlines. */
 #include "chat/dialect.h"
 #include "chat/json_check.h"
+#include "tokenizer/tokenizer.h"
 
 #include <string.h>
 
@@ -392,19 +393,6 @@ sprat_status sprat__parser_feed(struct sprat__parser *parser, const char *text, 
     return status;
 }
 
-/* How many bytes at the end of text begin a UTF-8 character that more bytes may complete. */
-static size_t parse_utf8_open(const char *text, size_t len)
-{
-    for (size_t back = 1; back <= 3 && back <= len; back++) {
-        unsigned char byte = (unsigned char)text[len - back];
-        if (byte < 0x80)
-            return 0;
-        if (byte >= 0xc0)
-            return (byte >= 0xf0 ? 4u : byte >= 0xe0 ? 3u : 2u) > back ? back : 0;
-    }
-    return 0;
-}
-
 /* An event for the text of a buffer, without a UTF-8 character's beginning at its end if more text
  * can come. */
 static bool parse_give(struct sprat__buffer *buffer, size_t *given, bool more, int32_t type,
@@ -412,7 +400,7 @@ static bool parse_give(struct sprat__buffer *buffer, size_t *given, bool more, i
 {
     size_t n = buffer->len;
     if (more && n > 0)
-        n -= parse_utf8_open(buffer->data, n);
+        n -= sprat__utf8_open(buffer->data, n);
     if (n == 0)
         return false;
     *given = n;

@@ -15,20 +15,26 @@ struct template_row {
 static const struct template_row template_rows[] = {
     /* SmolLM2-Instruct, all sizes. */
     {0x45ec583d4d25bc3a, 368, "chatml-smollm2"},
-    /* Qwen2.5-Instruct. */
+    /* Qwen2.5-Instruct, Qwen2.5-Coder-Instruct. */
     {0xe642ce246d7f2e3d, 2506, "qwen2.5"},
+    /* Qwen2.5-Instruct as first released: its description of tools has double braces. */
+    {0xadaa2a0bbac0305f, 2508, "qwen2.5"},
     /* Qwen3, April 2025. */
     {0x2bfdb7aa9754484e, 4116, "qwen3"},
+    /* Qwen3 since: content that is no text counts as empty. */
+    {0x959a4551391a6549, 4168, "qwen3"},
     /* Llama-3-Instruct. */
     {0x0e60067a5537498e, 389, "llama3"},
     /* Llama-3.1-Instruct, Llama-3.3-Instruct. */
     {0xcc0368e1ffb6b958, 4613, "llama3.1"},
-    /* R1 distills, January 2025: no <think> in the generation prompt. */
+    /* R1-Distill-Qwen and -Llama, January 2025: no <think> in the generation prompt. */
     {0x9c0722939a9b83ec, 2237, "r1-distill-qwen-0125"},
-    /* The same from February 2025 on: with it. */
+    /* R1-Distill-Qwen and -Llama since February 2025: with it. */
     {0x845fdf813c637ee2, 2246, "r1-distill-qwen"},
-    /* R1-Distill-Llama of February 2025, indented anew as kept with llama.cpp. */
+    /* The same, indented anew, as kept with llama.cpp for R1-Distill-Llama. */
     {0x731e2d647d2bf911, 2478, "r1-distill-llama"},
+    /* R1-0528-Qwen3-8B. */
+    {0xba6def945855a96a, 3127, "r1-0528"},
 };
 
 /* The normal form: line ends are "\n", and white space at the end is left out. */
