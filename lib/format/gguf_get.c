@@ -160,14 +160,12 @@ sprat_status sprat__gguf_u32_at(const struct sprat__gguf *gguf, const char *name
         return status;
     if (key->type != SPRAT__GGUF_ARRAY)
         return gguf_to_u32(key, key->value, key->type, name, out, err);
-    uint32_t width = sprat__gguf_width(key->element);
-    if (width == 0)
-        return gguf_wrong_type(key, name, "an integer", err);
     if (index >= key->count)
         return sprat__fail(err, SPRAT_BAD_CONFIG,
                            "key '%s': its array has %llu elements, number %zu is wanted", name,
                            (unsigned long long)key->count, index);
-    return gguf_to_u32(key, key->value + index * width, key->element, name, out, err);
+    const uint8_t *p = key->value + index * sprat__gguf_width(key->element);
+    return gguf_to_u32(key, p, key->element, name, out, err);
 }
 
 sprat_status sprat__gguf_f32(const struct sprat__gguf *gguf, const char *name, float *out,

@@ -72,18 +72,22 @@ static sprat_status gguf_fail(const struct gguf_reader *r, sprat_status status, 
                        sprat__quote(name, sizeof name, r->name, r->name_len), byte, detail);
 }
 
-/* The next n bytes. what: of the item, for the message. */
-static sprat_status gguf_take(struct gguf_reader *r, uint64_t n, const uint8_t **out,
-                              const char *what)
+/* What to say when n bytes were not at hand. */
+static sprat_status gguf_take_failed(struct gguf_reader *r, uint64_t n, const char *what)
 {
-    if (sprat__cursor_take(&r->at, n, out))
-        return SPRAT_OK;
     if (n <= gguf_left(r)) {
         r->need = sprat__cursor_offset(&r->at) + n;
         return SPRAT_TRUNCATED;
     }
     return gguf_fail(r, SPRAT_TRUNCATED, "%s needs %llu bytes, %llu are left", what,
                      (unsigned long long)n, (unsigned long long)gguf_left(r));
+}
+
+/* The next n bytes. what: of the item, for the message. */
+static inline sprat_status gguf_take(struct gguf_reader *r, uint64_t n, const uint8_t **out,
+                                     const char *what)
+{
+    return sprat__cursor_take(&r->at, n, out) ? SPRAT_OK : gguf_take_failed(r, n, what);
 }
 
 static sprat_status gguf_take_u32(struct gguf_reader *r, uint32_t *out, const char *what)
@@ -94,7 +98,7 @@ static sprat_status gguf_take_u32(struct gguf_reader *r, uint32_t *out, const ch
     return SPRAT_OK;
 }
 
-static sprat_status gguf_take_u64(struct gguf_reader *r, uint64_t *out, const char *what)
+static inline sprat_status gguf_take_u64(struct gguf_reader *r, uint64_t *out, const char *what)
 {
     const uint8_t *p = NULL;
     SPRAT_TRY(gguf_take(r, 8, &p, what));
