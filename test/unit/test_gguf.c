@@ -464,12 +464,15 @@ static void shard_path(char *out, size_t n, int shard, int count)
 static void save_shard(int shard, int count, uint16_t no, uint16_t its_count, int total,
                        const char *first_tensor)
 {
+    static const char hundred[100];
     char path[96], name[32];
     uint8_t data[64];
     struct gw s;
     gw_begin(&s);
     if (shard == 0)
         gw_str(&s, "general.architecture", "llama");
+    else /* Its data begins where the first shard's last tensor lies: no overlap between files. */
+        gw_str_n(&s, "note", hundred, sizeof hundred);
     gw_u16(&s, "split.no", no);
     gw_u16(&s, "split.count", its_count);
     gw_i32(&s, "split.tensors.count", total);
@@ -614,6 +617,42 @@ START_TEST(touches_only_the_directory)
 }
 END_TEST
 
+/* An array of strings of 4 GiB, most of it a hole in the file. */
+START_TEST(strings_of_4_gib)
+{
+    const uint64_t hole = (1ull << 32) - 24;
+    char path[64];
+    make_folder();
+    snprintf(path, sizeof path, "%s/sparse.gguf", folder);
+    for (uint64_t more = 0; more < 2; more++) {
+        struct gw_bytes head = {0}, tail = {0};
+        gw_raw(&head, "GGUF\x03\0\0\0", 8);
+        gw_int(&head, 0, 8);
+        gw_int(&head, 1, 8);
+        gw_text(&head, "big.strings", 11);
+        gw_int(&head, GW_ARRAY, 4);
+        gw_int(&head, GW_STRING, 4);
+        gw_int(&head, 2, 8);
+        gw_int(&head, hole, 8);
+        gw_text(&tail, "12345678", 7 + (size_t)more);
+        FILE *f = fopen(path, "wb");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_uint_eq(fwrite(head.data, 1, head.len, f), head.len);
+        ck_assert_int_eq(fseeko(f, (off_t)hole, SEEK_CUR), 0);
+        ck_assert_uint_eq(fwrite(tail.data, 1, tail.len, f), tail.len);
+        fclose(f);
+        free(head.data);
+        free(tail.data);
+        ck_assert_int_eq(open_path(path), more ? SPRAT_BAD_FORMAT : SPRAT_OK);
+        if (more)
+            ck_assert_ptr_nonnull(strstr(err.message, "4294967296 bytes, at most 4294967295"));
+        else
+            sprat__gguf_close(&gguf);
+    }
+    remove_folder();
+}
+END_TEST
+
 /* Every allocation fails in turn; then every budget below the peak is too small. */
 static uint64_t calls_left;
 
@@ -720,6 +759,8 @@ int main(void)
     tcase_add_test(tests, split_broken);
     tcase_add_test(tests, split_of_one);
     tcase_add_test(tests, touches_only_the_directory);
+    if (sizeof(size_t) > 4)
+        tcase_add_test(tests, strings_of_4_gib);
     tcase_add_test(tests, memory_runs_out);
     if (getenv("SPRAT_TEST_DATA"))
         tcase_add_test(tests, test_data);
