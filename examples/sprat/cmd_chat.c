@@ -175,14 +175,35 @@ static void chat_stats(const struct chat *c)
     note(line);
 }
 
+/* Takes the wish only if the dialect can fulfil it: a question is written on trial. */
 static void chat_think(struct chat *c, const char *rest)
 {
-    if (strcmp(rest, "on") == 0)
-        c->options.think = SPRAT_THINKING_ON;
-    else if (strcmp(rest, "off") == 0)
-        c->options.think = SPRAT_THINKING_OFF;
-    else
+    sprat_message message;
+    const sprat_message *list[] = {&message};
+    sprat_chat trial;
+    sprat_error error;
+    size_t n = 0;
+    uint32_t wish = strcmp(rest, "on") == 0    ? SPRAT_THINKING_ON
+                    : strcmp(rest, "off") == 0 ? SPRAT_THINKING_OFF
+                                               : SPRAT_THINKING_DEFAULT;
+    if (wish == SPRAT_THINKING_DEFAULT) {
         note("/think on or /think off");
+        return;
+    }
+    sprat_init(&message, sizeof message);
+    sprat_init(&trial, sizeof trial);
+    sprat_init(&error, sizeof error);
+    message.role = "user";
+    trial.messages = list;
+    trial.n_messages = 1;
+    trial.thinking = wish;
+    sprat_status status = sprat_chat_tokenize(&n, c->loaded.model, &trial, NULL, 0, &error);
+    if (status != SPRAT_OK && status != SPRAT_BUFFER_TOO_SMALL) {
+        note(error.message);
+        return;
+    }
+    c->options.think = wish;
+    note(wish == SPRAT_THINKING_ON ? "it will reason" : "it will not reason");
 }
 
 static void chat_system(struct chat *c, const char *rest)

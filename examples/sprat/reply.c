@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* What the makers of the models of each dialect advise. */
+/* What the makers of the models of each dialect advise; a name stands for all that begin with it.
+ */
 struct advice {
     const char *dialect;
     float temp, top_p;
@@ -13,22 +14,22 @@ struct advice {
 };
 
 static const struct advice advices[] = {
-    {"chatml-smollm2", 0.2F, 0.9F, 0},    {"qwen2.5", 0.7F, 0.8F, 20},
-    {"qwen3", 0.6F, 0.95F, 20},           {"llama3", 0.6F, 0.9F, 0},
-    {"llama3.1", 0.6F, 0.9F, 0},          {"r1-distill-qwen", 0.6F, 0.95F, 0},
-    {"r1-distill-llama", 0.6F, 0.95F, 0},
+    {"chatml-smollm2", 0.2F, 0.9F, 0}, {"qwen2.5", 0.7F, 0.8F, 20},    {"qwen3", 0.6F, 0.95F, 20},
+    {"llama3", 0.6F, 0.9F, 0},         {"r1-distill", 0.6F, 0.95F, 0},
 };
 
 static void take_dialect_advice(sprat_sampling *s, const char *dialect)
 {
     s->temperature = 0.7F;
     s->top_p = 0.95F;
-    for (size_t i = 0; dialect && i < sizeof advices / sizeof *advices; i++)
-        if (strcmp(advices[i].dialect, dialect) == 0) {
-            s->temperature = advices[i].temp;
-            s->top_p = advices[i].top_p;
-            s->top_k = advices[i].top_k;
-        }
+    for (size_t i = 0; dialect && i < sizeof advices / sizeof *advices; i++) {
+        const struct advice *advice = &advices[i];
+        if (strncmp(advice->dialect, dialect, strlen(advice->dialect)) != 0)
+            continue;
+        s->temperature = advice->temp;
+        s->top_p = advice->top_p;
+        s->top_k = advice->top_k;
+    }
 }
 
 /* A number the file advises; one outside the range counts as none. */

@@ -252,8 +252,8 @@ def _check(status, error=None, session=None):
     raise SpratError(status, message.decode('utf-8', 'replace'))
 
 
-def _new(kind, **fields):
-    return kind(size=ctypes.sizeof(kind), **fields)
+def _new(struct, /, **fields):
+    return struct(size=ctypes.sizeof(struct), **fields)
 
 
 def _encode(text):
@@ -429,7 +429,6 @@ class Model(_Owner):
             raise raised[0]
         _check(status, error)
         self._own(handle, _lib.sprat_model_close)
-        # The finaliser of a session may run after this object is gone: the bytes stay as long as both.
         self.n_vocab = self.info.n_vocab
 
     @property
@@ -615,7 +614,8 @@ class Session(_Owner):
             return list(_twice(lambda n, buffer, room: _lib.sprat_session_tokens(n, self._handle, buffer, room),
                                c_int32))
 
-    def __len__(self):
+    @property
+    def n_tokens(self):
         return self.stats.n_tokens
 
     def logits(self, positions=-1):
@@ -623,7 +623,7 @@ class Session(_Owner):
         positions: a memoryview with a row for each."""
         one = isinstance(positions, int)
         with self._lock:
-            length = len(self)
+            length = self.n_tokens
             wanted = [p + length if p < 0 else p for p in ([positions] if one else positions)]
             if any(not 0 <= p < length for p in wanted):
                 raise IndexError(f'the session has {length} tokens; positions {wanted}')
