@@ -31,19 +31,23 @@ def leftovers():
 def usage():
     cases = [
         [], ['bogus'], ['Run'], ['--bogus'], ['run'], ['chat'], ['info'], ['tokenize'], ['detokenize'], ['eval'],
-        ['eval', 'bogus'], ['eval', 'logits'], ['eval', 'logits', s.model], ['eval', 'logits', s.model, '--tokens', IDS],
+        ['eval', 'bogus'], ['eval', 'logits'], ['eval', 'logits', s.model],
+        ['eval', 'logits', s.model, '--tokens', IDS],
         ['eval', 'generate', s.model, '--tokens', IDS], ['eval', 'nll', s.model], ['chat', s.model, 'extra'],
         ['run', s.model, 'a', 'b'], ['info', s.model, '--temp', '1'], ['run', s.model, 'a', '--temp'],
         ['run', s.model, 'a', '--temp', 'hot'], ['run', s.model, 'a', '--temp', '1e3'],
-        ['run', s.model, 'a', '--temp', '-1'], ['run', s.model, 'a', '--temp', '101'], ['run', s.model, 'a', '--top-p=1.1'],
+        ['run', s.model, 'a', '--temp', '-1'], ['run', s.model, 'a', '--temp', '101'],
+        ['run', s.model, 'a', '--top-p=1.1'],
         ['run', s.model, 'a', '--top-k', '1.5'], ['run', s.model, 'a', '--seed', '18446744073709551616'],
         ['run', s.model, 'a', '--threads', '0'], ['run', s.model, 'a', '--threads', '257'],
         ['run', s.model, 'a', '--max-tokens', '0'], ['run', s.model, 'a', '--stop', ''],
-        ['run', s.model, 'a', *['--stop=x'] * 17], ['run', s.model, 'a', '--kv', 'f64'], ['run', s.model, 'a', '--think', ''],
+        ['run', s.model, 'a', *['--stop=x'] * 17], ['run', s.model, 'a', '--kv', 'f64'],
+        ['run', s.model, 'a', '--think', ''],
         ['run', s.model, 'a', '--raw=1'], ['run', s.model, 'a', '--raw', '--system', 'x'],
         ['run', s.model, 'a', '--budget', '12X'], ['run', s.model, 'a', '--budget', 'M'],
         ['run', s.model, 'a', '--cpu', 'abacus'], ['tokenize', s.model, '--special=yes'],
-        ['eval', 'nll', s.model, '--tokens', IDS, '--window', '1'], ['eval', 'logits', s.model, '--out', 'x', '-n', '3'],
+        ['eval', 'nll', s.model, '--tokens', IDS, '--window', '1'],
+        ['eval', 'logits', s.model, '--out', 'x', '-n', '3'],
         ['eval', 'generate', s.model, '--tokens', IDS, '-n', '0'],
         ['eval', 'nll', s.model, '--tokens', IDS, '--chunk', '4097'],
     ]
@@ -64,7 +68,8 @@ def files():
         'missing': s.path('nowhere.gguf'), 'a directory': s.folder.name, 'empty': s.write('empty.gguf', b''),
         'not a model': s.write('text.gguf', 'GGML is not it, and this is long enough to be read\n'),
         'version 77': s.write('version.gguf', data[:4] + b'\x4d\0\0\0' + data[8:]),
-        **{f'cut at {n}': s.write(f'cut{n}.gguf', data[:n]) for n in (1, 4, 11, 24, 300, 5000, len(data) // 2, len(data) - 9)},
+        **{f'cut at {n}': s.write(f'cut{n}.gguf', data[:n])
+           for n in (1, 4, 11, 24, 300, 5000, len(data) // 2, len(data) - 9)},
     }
     problems = []
     for name, path in bad.items():

@@ -171,7 +171,8 @@ def greedy(ids, tokens, reference):
     for step, token in enumerate(found):
         if token != max(range(N_VOCAB), key=lambda other, row=table[step]: (row[other], -other)):
             problems.append(f'step {step}: {token} is not the likeliest')
-    again = lines(s.good('eval', 'generate', s.model, '--tokens', tokens, '-n', str(n), '--threads', '3', '--chunk', '5'))
+    again = lines(s.good('eval', 'generate', s.model, '--tokens', tokens, '-n', str(n), '--threads', '3',
+                         '--chunk', '5'))
     return problems + ([] if [int(line) for line in again] == found else ['threads or chunks change the tokens'])
 
 
@@ -217,7 +218,8 @@ def real_model():
     model = os.environ.get('SPRAT_TEST_MODEL')
     if not model:
         model = s.model
-    out = s.good('run', model, 'What is the capital of France?', '--max-tokens', '12', '--quiet', '--temp', '0', timeout=200)
+    out = s.good('run', model, 'What is the capital of France?', '--max-tokens', '12', '--quiet', '--temp', '0',
+                 timeout=100)
     if model != s.model and b'Paris' not in out:
         return [f'{out!r}']
     return [] if out else ['no answer']

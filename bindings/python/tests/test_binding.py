@@ -63,7 +63,7 @@ def opening():
     problems += raised(sprat.SpratError, lambda: sprat.Model(PATH + '.not'), 'NO_FILE')
     problems += raised(sprat.SpratError, lambda: sprat.Model(b'no model, but long enough for one'), 'BAD_MAGIC')
     problems += raised(sprat.SpratError, lambda: sprat.Context(cpu='abacus'), 'INVALID')
-    problems += raised(sprat.SpratError, lambda: sprat.Model(PATH, sprat.Context(memory_budget=30000)), 'OVER_BUDGET')
+    problems += raised(sprat.SpratError, lambda: sprat.Model(PATH, sprat.Context(memory_budget=8000)), 'OVER_BUDGET')
     seen = []
     sprat.Model(PATH, progress=lambda done, total: seen.append((done, total)))
     if any(done > total for done, total in seen):
@@ -85,7 +85,7 @@ def telling():
     if abs(MODEL.meta('llama.attention.layer_norm_rms_epsilon') - 1e-5) > 1e-9 or len(MODEL.meta_keys()) != info.n_meta:
         problems.append('metadata')
     plan = sprat.plan(PATH, n_ctx=1000)
-    if not 0 < plan.kv_bytes <= plan.session_bytes <= plan.peak_bytes or plan.kv_bytes != 1000 * plan.kv_bytes_per_token:
+    if not 0 < plan.kv_bytes <= plan.session_bytes <= plan.peak_bytes or plan.kv_bytes < 1000 * plan.kv_bytes_per_token:
         problems.append(f'{plan}')
     if sprat.version() != '0.1.0' or sprat.numerics_version() < 1 or MODEL.dialect != 'chatml-smollm2':
         problems.append('version or dialect')
@@ -243,19 +243,27 @@ def threads():
         with sprat.Session(MODEL, n_ctx=256) as session:
             return ''.join(map(str, session.chat(QUESTION, max_tokens=30)))
 
-    found, shared = [], sprat.Session(MODEL, n_ctx=256)
+    found, failed, shared = [], [], sprat.Session(MODEL, n_ctx=256)
     shared.sync([5])
+
+    def work(function):
+        try:
+            function()
+        except Exception as error:  # told below, whatever it is
+            failed.append(repr(error))
 
     def step():
         for _ in range(10):
             shared.accept(7)
 
-    workers = [threading.Thread(target=lambda: found.append(answer())) for _ in range(8)]
-    workers += [threading.Thread(target=step) for _ in range(4)]
+    workers = [threading.Thread(target=work, args=(lambda: found.append(answer()),)) for _ in range(8)]
+    workers += [threading.Thread(target=work, args=(step,)) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+    if failed:
+        return failed
     if found != [answer()] * 8:
         return [f'{len(set(found))} answers of {len(found)}']
     return [] if shared.tokens == [5] + [7] * 40 else [f'{shared.tokens}']

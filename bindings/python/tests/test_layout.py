@@ -65,7 +65,8 @@ def constants():
         return {name: number for number, name in table.items()}
 
     bound = {
-        'text kinds': (sprat._TEXT_KINDS, named('SPRAT_TEXT_')), 'events': (turned(sprat._EVENTS), named('SPRAT_EVENT_')),
+        'text kinds': (sprat._TEXT_KINDS, named('SPRAT_TEXT_')),
+        'events': (turned(sprat._EVENTS), named('SPRAT_EVENT_')),
         'reasons': (turned(sprat._REASONS), named('SPRAT_DONE_')),
         'token types': (turned(sprat._TOKEN_TYPES), named('SPRAT_TOKEN_')),
         'numerics': ({name or 'default': n for name, n in sprat._NUMERICS.items()}, named('SPRAT_NUMERICS_')),
