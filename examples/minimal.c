@@ -47,8 +47,9 @@ int main(int argc, char **argv)
         if ((status = sprat_session_next(session, &event)) == SPRAT_OK &&
             event.type == SPRAT_EVENT_TEXT)
             fwrite(event.text, 1, event.text_len, stdout);
-    puts("");
-    if (status != SPRAT_OK)
+    if (status == SPRAT_OK)
+        puts("");
+    else
         fprintf(stderr, "%s\n", sprat_session_error(session));
     sprat_session_destroy(session);
     sprat_model_close(model);

@@ -13,13 +13,14 @@ parser = argparse.ArgumentParser()
 parser.add_argument('--root', required=True)
 parser.add_argument('--program', action='append', default=[])
 parser.add_argument('--script', action='append', default=[])
+parser.add_argument('--real', action='store_true', help='ask the model of SPRAT_TEST_MODEL too, if there is one')
 args = parser.parse_args()
 sys.dont_write_bytecode = True
 FOLDER = tempfile.TemporaryDirectory()
-# 64 tokens of context end the answer soon.
+# A short context ends the answer soon.
 MODEL = os.path.join(FOLDER.name, 'tiny.gguf')
 with open(MODEL, 'wb') as out:
-    out.write(program.load_maker(args.root).tiny_gguf(ctx=64))
+    out.write(program.load_maker(args.root).tiny_gguf(ctx=160))
 
 
 def run(command, *arguments, timeout=60):
@@ -41,5 +42,14 @@ def works(command):
     return problems
 
 
+def knows(command):
+    """A model that knows something, where there is one; else the tiny one again."""
+    real = os.environ.get('SPRAT_TEST_MODEL') if args.real else None
+    result = run(command, real or MODEL, 'What is the capital of France?')
+    good = result.returncode == 0 and (b'Paris' in result.stdout if real else result.stdout.strip())
+    return [] if good else [f'exit {result.returncode}: {result.stdout!r} {result.stderr!r}']
+
+
 commands = [[path] for path in args.program] + [[sys.executable, path] for path in args.script]
-sys.exit(tap.run([(os.path.basename(command[-1]), lambda c=command: works(c)) for command in commands]))
+sys.exit(tap.run([(f'{os.path.basename(command[-1])} {function.__name__}', lambda f=function, c=command: f(c))
+                  for command in commands for function in (works, knows)]))

@@ -196,7 +196,7 @@ def answers():
 
 
 def pipes():
-    ask = ['run', s.model, '--max-tokens', '12', '--temp', '0', '--quiet']
+    ask = ['run', s.model, '--max-tokens', '24', '--temp', '3', '--quiet']
     given = s.good(*ask, 'Why?\n\nBecause of the rain.')
     problems = []
     for arguments, stdin in ((['Why?', '-'], b'Because of the rain.\n'), ([], b'Why?\n\nBecause of the rain.\n'),
@@ -244,7 +244,7 @@ def public_headers_only():
 
 def conversation():
     """Messages through a pipe: one answer each, stderr apart, /commands not answered."""
-    chat = ['chat', s.model, '--max-tokens', '6', '--temp', '0']
+    chat = ['chat', s.model, '--max-tokens', '24', '--temp', '3']
     one = s.run(*chat, stdin=b'Hello\n')
     two = s.run(*chat, stdin=b'Hello\n/stats\n/nonsense\nHow are you?\n')
     problems = [f'exit {status}: {err!r}' for status, _, err in (one, two) if status]
