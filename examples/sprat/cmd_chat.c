@@ -194,6 +194,8 @@ static void chat_think(struct chat *c, const char *rest)
     sprat_init(&trial, sizeof trial);
     sprat_init(&error, sizeof error);
     message.role = "user";
+    message.content = "?";
+    message.content_len = 1;
     trial.messages = list;
     trial.n_messages = 1;
     trial.thinking = wish;
