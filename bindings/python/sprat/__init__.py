@@ -7,9 +7,9 @@
             print(event, end='', flush=True)
 
 Contexts and models may be used by any thread. A session may be too, one call at a time: it has a lock; cancel() needs
-no turn. Close an object only when no other thread is inside a call on it. Every failure is a SpratError with the
-library's own line. The library is the file that SPRAT_LIBRARY names, else the one beside this module, else the
-system's.
+no turn. A forked child can use nothing that its parent made. Close an object only when no other thread is inside a
+call on it. Every failure is a SpratError with the library's own line. The library is the file that SPRAT_LIBRARY
+names, else the one beside this module, else the system's.
 """
 import array
 import ctypes
@@ -320,17 +320,24 @@ def numerics_version():
     return _lib.sprat_numerics_version()
 
 
+def _give_back(destroy, handle, process):
+    if os.getpid() == process:  # a forked child has no part in its parent's handles
+        destroy(handle)
+
+
 class _Owner:
     """A handle that is given back once: by close(), at the end of a with block, or when the object goes."""
 
     def _own(self, handle, destroy):
-        self._given = handle
-        self._end = weakref.finalize(self, destroy, handle)
+        self._given, self._process = handle, os.getpid()
+        self._end = weakref.finalize(self, _give_back, destroy, handle, self._process)
 
     @property
     def _handle(self):
         if not self._end.alive:
             raise ValueError(f'the {type(self).__name__} is closed')
+        if os.getpid() != self._process:
+            raise ValueError(f'the {type(self).__name__} was made before a fork, in the parent process')
         return self._given
 
     def close(self):
@@ -366,6 +373,17 @@ class Context(_Owner):
         _check(_lib.sprat_context_set_threads(self._handle, n_threads))
 
 
+_spare, _spare_lock = {}, threading.Lock()
+
+
+def _spare_context():
+    """For calls that need memory alone: one context a process, made when it is first needed."""
+    with _spare_lock:
+        if os.getpid() not in _spare:
+            _spare[os.getpid()] = Context(n_threads=1)
+        return _spare[os.getpid()]
+
+
 def _source(source, offset, length):
     """The struct, and what must live as long as the model."""
     if isinstance(source, (str, os.PathLike)):
@@ -392,7 +410,7 @@ def _session_options(n_ctx=0, n_chunk=0, n_kept=0, numerics=None, kv=None):
 def plan(source, context=None, offset=0, length=0, **session):
     """The memory that opening source (as Model takes it) and filling one session would need; **session: as Session's
     options. Gives peak_bytes, mapped_bytes, model_bytes, session_bytes, kv_bytes, kv_bytes_per_token."""
-    context = context or Context(n_threads=1)
+    context = context or _spare_context()
     struct, _kept = _source(source, offset, length)
     options, out, error = _session_options(**session), _new(sprat_plan), _new(sprat_error)
     _check(_lib.sprat_model_plan(ctypes.byref(out), context._handle, ctypes.byref(struct), None,
@@ -763,7 +781,8 @@ def chat_render(dialect, messages, model=None, context=None, thinking=None, gene
             return 1
 
     error = _new(sprat_error)
-    status = _lib.sprat_chat_render(context._handle if context else None, model._handle if model else None,
+    context = context or (model.context if model else _spare_context())
+    status = _lib.sprat_chat_render(context._handle, model._handle if model else None,
                                     chat.pointer, _segment_fn(take), None, ctypes.byref(error))
     if raised:
         raise raised[0]
@@ -775,10 +794,10 @@ class ChatParser(_Owner):
     """The reader of answers alone, for text that came from elsewhere. in_reasoning: the prompt ended inside it."""
 
     def __init__(self, dialect, in_reasoning=False, context=None):
-        self.context = context
+        self.context = context or _spare_context()
         handle, error = c_void_p(), _new(sprat_error)
-        _check(_lib.sprat_chat_parser_create(ctypes.byref(handle), context._handle if context else None,
-                                             _encode(dialect), 1 if in_reasoning else 0, ctypes.byref(error)), error)
+        _check(_lib.sprat_chat_parser_create(ctypes.byref(handle), self.context._handle, _encode(dialect),
+                                             1 if in_reasoning else 0, ctypes.byref(error)), error)
         self._own(handle, _lib.sprat_chat_parser_destroy)
 
     def feed(self, text, last=False):

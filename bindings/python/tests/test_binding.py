@@ -289,6 +289,21 @@ def given_back():
     return raised(ValueError, lambda: context.info)
 
 
+def forking():
+    """A child can neither use nor give back what its parent made; it makes its own."""
+    session = sprat.Session(MODEL)
+    session.sync([5])
+    child = os.fork()
+    if child == 0:
+        good = bool(raised(ValueError, lambda: session.tokens)) is False
+        session.close()
+        good = good and bool(sprat.chat_render('qwen3', QUESTION)) and sprat.Model(PATH).n_vocab > 0
+        os._exit(0 if good else 1)
+    status = os.waitpid(child, 0)[1]
+    session.accept(6)
+    return [] if status == 0 else [f'status {status}']
+
+
 def interpreter_end():
     """Objects alive when Python ends do not crash it; a wrong SPRAT_LIBRARY is an error that says so."""
     code = ('import sprat, sys\nmodel = sprat.Model(sys.argv[1])\nsession = sprat.Session(model)\n'
@@ -303,4 +318,4 @@ def interpreter_end():
 sys.exit(tap.run([
     ('opening', opening), ('telling', telling), ('tokens', tokens), ('sessions', sessions), ('answering', answering),
     ('chat alone', chat_alone), ('cancelling', cancelling), ('threads', threads), ('given back', given_back),
-    ('interpreter end', interpreter_end)]))
+    ('forking', forking), ('interpreter end', interpreter_end)]))

@@ -90,7 +90,7 @@ listed = []
 for name in DIALECTS:
     prompts = [case for case in cases(name + '.json') if not needs_tools(case)]
     answers = [case for case in cases(name + '.parse.json')
-               if not case['tool_calls'] and not any(tag in case['text'] for tag in CALL_TAGS)]
+               if not case.get('tool_calls') and not any(tag in case['text'] for tag in CALL_TAGS)]
     listed.append((f'{name}: {len(prompts)} prompts', lambda d=name, c=prompts: all_of(write, d, c)))
     listed.append((f'{name}: {len(answers)} answers', lambda d=name, c=answers: all_of(read, d, c)))
 sys.exit(tap.run(listed))
