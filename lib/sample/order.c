@@ -1,26 +1,21 @@
-/* Owns selection by the total order, with binary heaps. Leaves what values mean to the sampler.
- * Invariant of a heap: ids[i] stands above ids[2i + 1] and ids[2i + 2]. In one kind the top is the
- * first in the order, in the other (last_on_top) the last. */
+/* Owns the list of the first in the total order, kept in a binary heap. Leaves what values mean to
+ * the sampler. Invariant of the heap: ids[i] comes after ids[2i + 1] and ids[2i + 2], so the last
+ * of all is on top, where a better one replaces it. */
 #include "sample/order.h"
 
 #include <stddef.h>
 
-static bool order_above(const float *values, int32_t a, int32_t b, bool last_on_top)
-{
-    return last_on_top ? sprat__order_before(values, b, a) : sprat__order_before(values, a, b);
-}
-
 /* Lets ids[i], whose place may be too high, sink to where it belongs. */
-static void order_sink(const float *values, int32_t *ids, size_t n, size_t i, bool last_on_top)
+static void order_sink(const float *values, int32_t *ids, size_t n, size_t i)
 {
     int32_t id = ids[i];
     for (;;) {
         size_t child = 2 * i + 1;
         if (child >= n)
             break;
-        if (child + 1 < n && order_above(values, ids[child + 1], ids[child], last_on_top))
+        if (child + 1 < n && sprat__order_before(values, ids[child], ids[child + 1]))
             child++;
-        if (!order_above(values, ids[child], id, last_on_top))
+        if (!sprat__order_before(values, id, ids[child]))
             break;
         ids[i] = ids[child];
         i = child;
@@ -28,10 +23,10 @@ static void order_sink(const float *values, int32_t *ids, size_t n, size_t i, bo
     ids[i] = id;
 }
 
-static void order_build(const float *values, int32_t *ids, size_t n, bool last_on_top)
+static void order_build(const float *values, int32_t *ids, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
-        order_sink(values, ids, n, i, last_on_top);
+        order_sink(values, ids, n, i);
 }
 
 int32_t sprat__order_first(const float *values, uint32_t n)
@@ -48,12 +43,12 @@ void sprat__order_select(const float *values, uint32_t n, int32_t *ids, uint32_t
 {
     for (uint32_t i = 0; i < k; i++)
         ids[i] = (int32_t)i;
-    order_build(values, ids, k, true);
+    order_build(values, ids, k);
     for (uint32_t i = k; i < n; i++) {
         /* A later id never comes before an equal value. */
         if (values[i] > values[ids[0]]) {
             ids[0] = (int32_t)i;
-            order_sink(values, ids, k, 0, true);
+            order_sink(values, ids, k, 0);
         }
     }
 }
@@ -64,19 +59,6 @@ void sprat__order_sort(const float *values, int32_t *ids, uint32_t k)
         int32_t last = ids[0];
         ids[0] = ids[n - 1];
         ids[n - 1] = last;
-        order_sink(values, ids, n - 1, 0, true);
+        order_sink(values, ids, n - 1, 0);
     }
-}
-
-void sprat__order_heap(const float *values, int32_t *ids, uint32_t n)
-{
-    order_build(values, ids, n, false);
-}
-
-int32_t sprat__order_take(const float *values, int32_t *ids, uint32_t n)
-{
-    int32_t first = ids[0];
-    ids[0] = ids[n - 1];
-    order_sink(values, ids, n - 1, 0, false);
-    return first;
 }

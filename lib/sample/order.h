@@ -21,9 +21,4 @@ void sprat__order_select(const float *values, uint32_t n, int32_t *ids, uint32_t
 /* Sorts what sprat__order_select gave. */
 void sprat__order_sort(const float *values, int32_t *ids, uint32_t k);
 
-/* Makes n ids in any order a heap, from which the first can be taken again and again. */
-void sprat__order_heap(const float *values, int32_t *ids, uint32_t n);
-/* Takes the first of n > 0; n - 1 are left. */
-int32_t sprat__order_take(const float *values, int32_t *ids, uint32_t n);
-
 #endif

@@ -1,5 +1,6 @@
 /* Owns the choice of a token: bias, penalties, temperature, top-k, top-p, min-p, the draw, and the
- * model's own log-probabilities. Leaves selection to order.c, randomness to random.c, stop texts to
+ * model's own log-probabilities. Leaves the list of the most likely to order.c,
+ * randomness to random.c, stop texts to
  * stops.c. The steps are defined in doc/sampling.md.
  *
  * Invariant: the same arguments give the same token on every platform. Adjusted logits are
@@ -16,6 +17,7 @@
 #include "sample/settings.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 enum { SAMPLER_WINDOW = 64, SAMPLER_ALIGNMENT = 16 };
@@ -28,9 +30,9 @@ struct sprat__sampler {
     struct sprat__mem *mem;
     struct sprat_sampling settings; /* its pointers lie in this block */
     uint32_t n_vocab;
-    double scale;  /* the weight of the most likely token: a power of two, times n_vocab < 2^63 */
-    float *values; /* adjusted logits; NULL: no setting changes a logit */
-    int32_t *ids;  /* candidates, and counts of seen tokens; NULL: not needed */
+    double scale;    /* the weight of the most likely token: a power of two, times n_vocab < 2^63 */
+    float *values;   /* adjusted logits; NULL: no setting changes a logit */
+    int32_t *counts; /* of tokens in the window; NULL: no penalties */
     sprat_token top_tokens[SPRAT__MOST_LOGPROBS];
     float top_logprobs[SPRAT__MOST_LOGPROBS];
 };
@@ -39,8 +41,8 @@ struct sprat__sampler {
 
 /* Where the parts of a sampler's block begin. */
 struct sampler_layout {
-    size_t values, ids, bias_tokens, bias_values, stops, texts, bytes;
-    uint32_t n_values, n_ids;
+    size_t values, counts, bias_tokens, bias_values, stops, texts, bytes;
+    uint32_t n_values, n_counts;
 };
 
 static bool sampler_has_penalties(const struct sprat_sampling *settings)
@@ -48,16 +50,6 @@ static bool sampler_has_penalties(const struct sprat_sampling *settings)
     float repetition = settings->repetition_penalty;
     return (repetition != 0 && repetition != 1) || settings->presence_penalty != 0 ||
            settings->frequency_penalty != 0;
-}
-
-static bool sampler_cuts_k(const struct sprat_sampling *settings, uint32_t n_vocab)
-{
-    return settings->temperature > 0 && settings->top_k > 0 && settings->top_k < n_vocab;
-}
-
-static bool sampler_cuts_p(const struct sprat_sampling *settings)
-{
-    return settings->temperature > 0 && settings->top_p > 0 && settings->top_p < 1;
 }
 
 /* Appends n × size bytes to the block; false where they do not fit. */
@@ -73,19 +65,15 @@ static bool sampler_lay_out(struct sampler_layout *layout, const struct sprat_sa
                             uint32_t n_vocab)
 {
     bool penalties = sampler_has_penalties(settings);
-    bool cuts_k = sampler_cuts_k(settings, n_vocab);
     memset(layout, 0, sizeof *layout);
     layout->n_values = penalties || settings->n_bias > 0 ? n_vocab : 0;
-    if (penalties || (sampler_cuts_p(settings) && !cuts_k))
-        layout->n_ids = n_vocab;
-    else if (cuts_k)
-        layout->n_ids = settings->top_k;
+    layout->n_counts = penalties ? n_vocab : 0;
     size_t text_bytes = 0, start;
     for (uint32_t i = 0; i < settings->n_stops; i++)
         text_bytes += strlen(settings->stops[i]) + 1;
     return sampler_place(layout, 1, sizeof(struct sprat__sampler), &start) &&
            sampler_place(layout, layout->n_values, sizeof(float), &layout->values) &&
-           sampler_place(layout, layout->n_ids, sizeof(int32_t), &layout->ids) &&
+           sampler_place(layout, layout->n_counts, sizeof(int32_t), &layout->counts) &&
            sampler_place(layout, settings->n_bias, sizeof(sprat_token), &layout->bias_tokens) &&
            sampler_place(layout, settings->n_bias, sizeof(float), &layout->bias_values) &&
            sampler_place(layout, settings->n_stops, sizeof(char *), &layout->stops) &&
@@ -151,7 +139,7 @@ sprat_status sprat__sampler_create(struct sprat__sampler **out, struct sprat__me
     for (uint64_t n = 1; n < n_vocab; n *= 2)
         sampler->scale *= 0.5;
     sampler->values = layout.n_values > 0 ? (void *)((char *)sampler + layout.values) : NULL;
-    sampler->ids = layout.n_ids > 0 ? (void *)((char *)sampler + layout.ids) : NULL;
+    sampler->counts = layout.n_counts > 0 ? (void *)((char *)sampler + layout.counts) : NULL;
     sampler_copy(sampler, &layout, settings);
     *out = sampler;
     return SPRAT_OK;
@@ -227,7 +215,7 @@ static float sampler_penalise(const struct sprat_sampling *settings, float value
 static void sampler_add_penalties(struct sprat__sampler *sampler, const sprat_token *history,
                                   size_t n)
 {
-    int32_t *counts = sampler->ids;
+    int32_t *counts = sampler->counts;
     size_t window = sampler->settings.penalty_window;
     const sprat_token *begin = n > window ? history + (n - window) : history;
     memset(counts, 0, sampler->n_vocab * sizeof *counts);
@@ -284,48 +272,67 @@ static bool sampler_keeps(const struct sampler_draw *draw, int32_t id)
     return value > draw->value || (value == draw->value && id <= draw->id);
 }
 
-static void sampler_cut_at(struct sampler_draw *draw, int32_t id)
+/* A whole number in the order of the values, -0 as +0. */
+static uint32_t sampler_key(float value)
 {
-    draw->value = draw->values[id];
-    draw->id = id;
+    uint32_t bits;
+    value += 0.0f;
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> 31 ? ~bits : bits | UINT32_C(1) << 31;
 }
 
-/* Puts the tokens that can matter for top-p into ids: together the others weigh less than half of
- * what top-p leaves out. Returns how many; *total: the weight of all tokens. */
-static uint32_t sampler_gather(const struct sampler_draw *draw, double top_p, int32_t *ids,
-                               uint64_t *total)
+static uint64_t sampler_amount(const struct sampler_draw *draw, int32_t id, bool by_weight)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < draw->n; i++)
-        sum += sampler_weight(draw, (int32_t)i);
-    *total = sum;
-    double share = (1.0 - top_p) * ((double)sum / draw->scale) / (2.0 * (double)draw->n);
-    double lowest = draw->best + draw->temperature * sprat__log64(share);
-    uint32_t n = 0;
+    if (!sampler_keeps(draw, id))
+        return 0;
+    return by_weight ? sampler_weight(draw, id) : 1;
+}
+
+/* Adds up the amounts of tokens whose keys begin with prefix by the key's next byte, the one at
+ * shift. */
+static void sampler_add_up(const struct sampler_draw *draw, bool by_weight, uint32_t prefix,
+                           int shift, uint64_t sums[256])
+{
+    memset(sums, 0, 256 * sizeof sums[0]);
     for (uint32_t i = 0; i < draw->n; i++) {
-        if ((double)draw->values[i] >= lowest)
-            ids[n++] = (int32_t)i;
+        uint32_t key = sampler_key(draw->values[i]);
+        if ((uint64_t)key >> (shift + 8) == prefix)
+            sums[key >> shift & 255] += sampler_amount(draw, (int32_t)i, by_weight);
     }
-    return n;
 }
 
-/* Keeps the shortest beginning of the order that weighs at least top_p of all that is kept so far:
- * of the n tokens in ids, or of the vocabulary where n is 0. */
-static void sampler_cut_p(struct sampler_draw *draw, double top_p, int32_t *ids, uint32_t n)
+/* Keeps the shortest beginning of the order whose amounts reach what is wanted: a number of tokens,
+ * or a share of the weight. The key of its last token is found byte by byte, in one pass each. */
+static void sampler_cut(struct sampler_draw *draw, bool by_weight, double wanted)
 {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < n; i++)
-        total += sampler_weight(draw, ids[i]);
-    if (n == 0)
-        n = sampler_gather(draw, top_p, ids, &total);
-    uint64_t wanted = (uint64_t)((double)total * top_p), sum = 0;
-    sprat__order_heap(draw->values, ids, n);
-    int32_t id = ids[0];
-    while (n > 0 && (sum == 0 || sum < wanted)) {
-        id = sprat__order_take(draw->values, ids, n--);
-        sum += sampler_weight(draw, id);
+    uint64_t sums[256], total = 0;
+    uint32_t key = 0;
+    sampler_add_up(draw, by_weight, 0, 24, sums);
+    for (size_t i = 0; i < 256; i++)
+        total += sums[i];
+    uint64_t left = (uint64_t)(by_weight ? wanted * (double)total : wanted);
+    if (left == 0)
+        left = 1;
+    for (int shift = 24;; shift -= 8) {
+        uint32_t byte = 255;
+        while (sums[byte] < left)
+            left -= sums[byte--];
+        key = key << 8 | byte;
+        if (shift == 0)
+            break;
+        sampler_add_up(draw, by_weight, key, shift - 8, sums);
     }
-    sampler_cut_at(draw, id);
+    for (uint32_t i = 0; i < draw->n; i++) {
+        if (sampler_key(draw->values[i]) != key)
+            continue;
+        uint64_t amount = sampler_amount(draw, (int32_t)i, by_weight);
+        if (amount >= left) {
+            draw->value = draw->values[i];
+            draw->id = (int32_t)i;
+            return;
+        }
+        left -= amount;
+    }
 }
 
 /* The weight of a token that is kept, else 0. */
@@ -364,16 +371,12 @@ static int32_t sampler_pick(struct sprat__sampler *sampler, const float *values,
                                 .best = (double)values[best],
                                 .temperature = (double)settings->temperature,
                                 .scale = sampler->scale,
-                                .value = -FLT_MAX,
+                                .value = -INFINITY,
                                 .id = INT32_MAX};
-    uint32_t n = 0;
-    if (sampler_cuts_k(settings, draw.n)) {
-        n = settings->top_k;
-        sprat__order_select(values, draw.n, sampler->ids, n);
-        sampler_cut_at(&draw, sampler->ids[0]);
-    }
-    if (sampler_cuts_p(settings))
-        sampler_cut_p(&draw, (double)settings->top_p, sampler->ids, n);
+    if (settings->top_k > 0 && settings->top_k < draw.n)
+        sampler_cut(&draw, false, settings->top_k);
+    if (settings->top_p > 0 && settings->top_p < 1)
+        sampler_cut(&draw, true, (double)settings->top_p);
     draw.least = (uint64_t)((double)settings->min_p * draw.scale);
     return sampler_throw(&draw, sprat__random_at(settings->seed, position));
 }
@@ -414,8 +417,8 @@ static void sampler_report(struct sprat__sampler *sampler, const float *logits,
     out->top_logprobs = sampler->top_logprobs;
 }
 
-static sprat_status sampler_choose(struct sprat__sampler *sampler, const float *logits,
-                                   const sprat_token *history, size_t n, struct sprat_sample *out,
+static sprat_status sampler_decide(struct sprat__sampler *sampler, const float *logits,
+                                   const sprat_token *history, size_t n, sprat_token *out,
                                    struct sprat__err *err)
 {
     SPRAT_TRY(sampler_check_logits(logits, sampler->n_vocab, err));
@@ -425,9 +428,20 @@ static sprat_status sampler_choose(struct sprat__sampler *sampler, const float *
         return sprat__fail(err, SPRAT_NUMERIC,
                            "sampling: the biases forbid every token the logits allow");
     bool greedy = sampler->settings.temperature == 0;
-    out->token = greedy ? best : sampler_pick(sampler, values, best, n);
-    sampler_report(sampler, logits, out);
+    *out = greedy ? best : sampler_pick(sampler, values, best, n);
     return SPRAT_OK;
+}
+
+sprat_status sprat__sampler_choose(struct sprat__sampler *sampler, const float *logits,
+                                   const sprat_token *history, size_t n, sprat_token *out,
+                                   struct sprat__err *err)
+{
+    struct sprat__fpstate saved;
+    *out = -1;
+    sprat__fpstate_enter(&saved);
+    sprat_status status = sampler_decide(sampler, logits, history, n, out, err);
+    sprat__fpstate_leave(&saved);
+    return status;
 }
 
 sprat_status sprat__sampler_draw(struct sprat__sampler *sampler, const float *logits,
@@ -435,9 +449,10 @@ sprat_status sprat__sampler_draw(struct sprat__sampler *sampler, const float *lo
                                  struct sprat__err *err)
 {
     struct sprat__fpstate saved;
-    *out = (struct sprat_sample){.size = out->size, .token = -1};
+    *out = (struct sprat_sample){.size = out->size};
+    SPRAT_TRY(sprat__sampler_choose(sampler, logits, history, n, &out->token, err));
     sprat__fpstate_enter(&saved);
-    sprat_status status = sampler_choose(sampler, logits, history, n, out, err);
+    sampler_report(sampler, logits, out);
     sprat__fpstate_leave(&saved);
-    return status;
+    return SPRAT_OK;
 }

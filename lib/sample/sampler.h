@@ -29,6 +29,13 @@ sprat_status sprat__sampler_draw(struct sprat__sampler *sampler, const float *lo
                                  const sprat_token *history, size_t n, struct sprat_sample *out,
                                  struct sprat__err *err);
 
+/* The token alone, without log-probabilities, which cost an exponential per token of the
+ * vocabulary.
+ */
+sprat_status sprat__sampler_choose(struct sprat__sampler *sampler, const float *logits,
+                                   const sprat_token *history, size_t n, sprat_token *out,
+                                   struct sprat__err *err);
+
 /* Stop texts over a stream: text that may be the beginning of a stop is held back. The stop whose
  * end comes first counts, and of those that end together the longest. doc/sampling.md. */
 struct sprat__stops;
