@@ -219,8 +219,7 @@ sprat_status sprat__gguf_string(const struct sprat__gguf *gguf, const char *name
 bool sprat__gguf_next_string(const struct sprat__gguf_key *key, size_t *cursor, const char **out,
                              size_t *len)
 {
-    if (key->type != SPRAT__GGUF_ARRAY || key->element != SPRAT__GGUF_STRING ||
-        *cursor > key->strings_bytes)
+    if (*cursor > key->strings_bytes)
         return false;
     struct sprat__cursor c = sprat__cursor_of(key->value + *cursor, key->strings_bytes - *cursor);
     uint64_t bytes;

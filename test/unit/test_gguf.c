@@ -415,6 +415,8 @@ START_TEST(walks_strings)
     }
     ck_assert_uint_eq(n, 3);
     ck_assert(!sprat__gguf_next_string(key, &cursor, &text, &len));
+    cursor = SIZE_MAX - 7; /* the array's count, read as a length */
+    ck_assert(!sprat__gguf_next_string(key, &cursor, &text, &len));
     cursor = 0;
     key = sprat__gguf_key(&gguf, "a.none");
     ck_assert(!sprat__gguf_next_string(key, &cursor, &text, &len));
