@@ -13,7 +13,8 @@ enum { GOLDEN_PATH = 1024 };
 static inline char *golden_read(const char *folder, const char *name, size_t *n)
 {
     char path[GOLDEN_PATH];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int len = snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert(len > 0 && len < (int)sizeof path);
     FILE *file = fopen(path, "rb");
     ck_assert_msg(file != NULL, "%s: cannot be opened", path);
     fseek(file, 0, SEEK_END);

@@ -133,7 +133,8 @@ static size_t check_folder(const char *folder)
         for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
             if (strncmp(entry->d_name, families[i], strlen(families[i])) == 0) {
                 char path[GOLDEN_PATH];
-                snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+                int len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+                ck_assert(len > 0 && len < (int)sizeof path);
                 check_case(path);
                 n++;
             }

@@ -1,5 +1,6 @@
 /* Opening what cannot be opened: each reason has a status of its own and one line that names what,
  * where, expected and found; and the context goes on. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* Every allocation of a whole life (context, plan, model, session, tokens, sampling with stops, a
  * chat and its answer) is made to fail in turn, once and from then on. Each time: a status, one
  * line, nothing leaked, and the objects that stand still work. */
+#define _GNU_SOURCE
 #define SPRAT_EXPERIMENTAL
 #include <check.h>
 #include <sprat/experimental.h>
