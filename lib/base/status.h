@@ -29,6 +29,11 @@ sprat_status sprat__fail(struct sprat__err *err, sprat_status status, const char
  * with "..." where out is full. Returns out, always NUL-terminated; n_out > 3. */
 const char *sprat__quote(char *out, size_t n_out, const char *text, size_t len);
 
+/* A number for an error line, about six digits, "nan" and "inf" included; writes no locale's
+ * decimal sign. out is NUL-terminated and returned. */
+enum { SPRAT__NUMBER_BYTES = 32 };
+const char *sprat__number(char out[SPRAT__NUMBER_BYTES], double x);
+
 /* Forwards a failing status. */
 #define SPRAT_TRY(expression)                                                                      \
     do {                                                                                           \

@@ -60,16 +60,19 @@ static sprat_status config_f32(struct config_reader *reader, const char *name, f
         *out = fallback;
         return SPRAT_OK;
     }
+    char text[3][SPRAT__NUMBER_BYTES];
     if (!(*out >= low && *out <= high))
-        return sprat__fail(reader->err, SPRAT_BAD_CONFIG, "key %s: expected %g to %g, found %g",
-                           key, (double)low, (double)high, (double)*out);
+        return sprat__fail(reader->err, SPRAT_BAD_CONFIG, "key %s: expected %s to %s, found %s",
+                           key, sprat__number(text[0], (double)low),
+                           sprat__number(text[1], (double)high),
+                           sprat__number(text[2], (double)*out));
     return SPRAT_OK;
 }
 
 static sprat_status config_scaling(struct config_reader *reader, struct sprat__rope *rope)
 {
-    const char *text;
-    size_t len;
+    const char *text = "";
+    size_t len = 0;
     bool found;
     SPRAT_TRY(sprat__gguf_string(reader->gguf, config_key(reader, "rope.scaling.type"), &text, &len,
                                  &found, reader->err));

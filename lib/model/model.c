@@ -126,8 +126,8 @@ static sprat_status model_bind(struct sprat__model *model, struct sprat__err *er
 
 static sprat_status model_find_family(struct sprat__model *model, struct sprat__err *err)
 {
-    const char *arch;
-    size_t len;
+    const char *arch = "";
+    size_t len = 0;
     SPRAT_TRY(sprat__gguf_string(&model->gguf, "general.architecture", &arch, &len, NULL, err));
     model->family = model_family(arch, len);
     if (!model->family) {

@@ -40,13 +40,14 @@ static sprat_status rope_divide(const struct sprat__rope *rope,
                                 struct sprat__err *err)
 {
     float divisor[SPRAT__MAX_HEAD_DIM / 2];
+    char text[SPRAT__NUMBER_BYTES];
     kernels->dequant[rope->divisors.type](divisor, rope->divisors.data, rope->divisors.n_cols);
     for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
         if (!(divisor[i] > 0.0f && divisor[i] <= 1e9f))
             return sprat__fail(
                 err, SPRAT_BAD_CONFIG,
-                "tensor rope_freqs.weight: divisor %u: expected more than 0, found %g", i,
-                (double)divisor[i]);
+                "tensor rope_freqs.weight: divisor %u: expected more than 0, found %s", i,
+                sprat__number(text, (double)divisor[i]));
         frequency[i] /= (double)divisor[i];
     }
     return SPRAT_OK;

@@ -167,7 +167,7 @@ static sprat_status sampler_check_logits(const float *logits, uint32_t n_vocab,
         if (!(logits[i] <= FLT_MAX)) {
             char number[SPRAT__NUMBER_BYTES];
             return sprat__fail(err, SPRAT_NUMERIC, "sampling: the logit of token %u is %s", i,
-                               sprat__settings_number(number, (double)logits[i]));
+                               sprat__number(number, (double)logits[i]));
         }
         any |= logits[i] >= -FLT_MAX;
     }

@@ -6,64 +6,12 @@
 
 #include <float.h>
 
-static bool settings_finite(double x)
-{
-    return x >= -DBL_MAX && x <= DBL_MAX;
-}
-
-const char *sprat__settings_number(char out[SPRAT__NUMBER_BYTES], double x)
-{
-    size_t n = 0;
-    if (x != x || !settings_finite(x)) {
-        const char *name = x != x ? "nan" : x > 0 ? "inf" : "-inf";
-        do
-            out[n] = name[n];
-        while (name[n++]);
-        return out;
-    }
-    if (x < 0) {
-        out[n++] = '-';
-        x = -x;
-    }
-    int exponent = 0;
-    for (; x >= 1e9; exponent++)
-        x /= 10;
-    for (; x > 0 && x < 1e-3; exponent--)
-        x *= 10;
-    uint64_t millionths = (uint64_t)(x * 1e6 + 0.5);
-    char digits[24];
-    size_t n_digits = 0;
-    for (uint64_t rest = millionths; rest > 0 || n_digits < 7; rest /= 10)
-        digits[n_digits++] = (char)('0' + rest % 10);
-    size_t end = 0; /* zeros at the end say nothing */
-    while (end < 6 && digits[end] == '0')
-        end++;
-    while (n_digits > end) {
-        if (n_digits == 6)
-            out[n++] = '.';
-        out[n++] = digits[--n_digits];
-    }
-    if (exponent != 0) {
-        unsigned size = (unsigned)(exponent < 0 ? -exponent : exponent);
-        out[n++] = 'e';
-        if (exponent < 0)
-            out[n++] = '-';
-        if (size >= 100)
-            out[n++] = (char)('0' + size / 100);
-        if (size >= 10)
-            out[n++] = (char)('0' + size / 10 % 10);
-        out[n++] = (char)('0' + size % 10);
-    }
-    out[n] = '\0';
-    return out;
-}
-
 static sprat_status settings_refuse(struct sprat__err *err, const char *field, const char *allowed,
                                     double found)
 {
     char number[SPRAT__NUMBER_BYTES];
     return sprat__fail(err, SPRAT_INVALID, "sampling: %s must be %s, not %s", field, allowed,
-                       sprat__settings_number(number, found));
+                       sprat__number(number, found));
 }
 
 static sprat_status settings_check_numbers(const struct sprat_sampling *settings,
@@ -114,7 +62,7 @@ static sprat_status settings_check_bias(const struct sprat_sampling *settings, u
             char number[SPRAT__NUMBER_BYTES];
             return sprat__fail(err, SPRAT_INVALID,
                                "sampling: bias_values[%u] must be finite or -infinity, not %s", i,
-                               sprat__settings_number(number, (double)value));
+                               sprat__number(number, (double)value));
         }
     }
     return SPRAT_OK;

@@ -10,9 +10,4 @@ enum { SPRAT__MOST_LOGPROBS = 64 };
 sprat_status sprat__settings_check(const struct sprat_sampling *settings, uint32_t n_vocab,
                                    struct sprat__err *err);
 
-/* A number for an error line, about six digits, "nan" and "inf" included; writes no locale's
- * decimal sign. out is NUL-terminated and returned. */
-enum { SPRAT__NUMBER_BYTES = 32 };
-const char *sprat__settings_number(char out[SPRAT__NUMBER_BYTES], double x);
-
 #endif

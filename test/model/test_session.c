@@ -1,7 +1,7 @@
 /* Sessions: every way to the same tokens gives the same bits; every refusal leaves the session
  * where it was; memory is taken when the header says so. */
 #define _GNU_SOURCE
-#include "session.h"
+#include "fixture.h"
 
 #include <pthread.h>
 #include <time.h>

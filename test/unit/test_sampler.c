@@ -804,9 +804,9 @@ START_TEST(writes_numbers)
         {1e-5, "0.001e-2"}, {NAN, "nan"},     {INFINITY, "inf"},        {-INFINITY, "-inf"}};
     char out[SPRAT__NUMBER_BYTES];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        ck_assert_str_eq(sprat__settings_number(out, cases[i].x), cases[i].text);
-    ck_assert_uint_lt(strlen(sprat__settings_number(out, -DBL_MAX)), sizeof out);
-    ck_assert_uint_lt(strlen(sprat__settings_number(out, -0x1p-1074)), sizeof out);
+        ck_assert_str_eq(sprat__number(out, cases[i].x), cases[i].text);
+    ck_assert_uint_lt(strlen(sprat__number(out, -DBL_MAX)), sizeof out);
+    ck_assert_uint_lt(strlen(sprat__number(out, -0x1p-1074)), sizeof out);
 }
 END_TEST
 

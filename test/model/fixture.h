@@ -1,6 +1,6 @@
 /* What the tests of sessions share: a model of the repository, opened, and sessions on it. */
-#ifndef SESSION_FIXTURE_H
-#define SESSION_FIXTURE_H
+#ifndef FIXTURE_H
+#define FIXTURE_H
 
 #include <check.h>
 #include <sprat/sprat.h>
