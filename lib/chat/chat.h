@@ -1,6 +1,6 @@
 /* Chat dialects: how a conversation is written for a model, and how its answer is read. Native code
  * for each known template; nothing is interpreted. A template that is not known is
- * UNKNOWN_TEMPLATE. doc/formats.md. */
+ * UNKNOWN_TEMPLATE. doc/chat.md. */
 #ifndef SPRAT__CHAT_H
 #define SPRAT__CHAT_H
 
