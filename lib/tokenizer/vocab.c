@@ -14,7 +14,10 @@
 
 enum {
     VOCAB_MAX_PROBES = 4096, /* more than any honest vocabulary needs, by far */
-    VOCAB_LEAST_BITS = 10,
+    VOCAB_LEAST_BITS = 13,
+    VOCAB_MAX_EXTRAS =
+        4096,               /* and one for each 8 tokens; then still a sixth of the slots is free */
+    VOCAB_MAX_PIECE = 1024, /* bytes of an SPM token; each lookup reads so many at most */
     VOCAB_HASH_SPACE = 0x20
 };
 
@@ -324,6 +327,10 @@ static sprat_status vocab_type(const struct sprat__tokenizer *t, const uint8_t *
                            (unsigned)id,
                            sprat__quote(quoted, sizeof quoted, (const char *)text, len));
     }
+    if (t->spm && type == SPRAT_TOKEN_NORMAL && len > VOCAB_MAX_PIECE)
+        return sprat__fail(err, SPRAT_BAD_CONFIG,
+                           "tokenizer.ggml.tokens: token %u has %zu bytes, expected at most %d",
+                           (unsigned)id, len, (int)VOCAB_MAX_PIECE);
     *out = (uint8_t)type;
     return SPRAT_OK;
 }
@@ -440,8 +447,8 @@ static sprat_status vocab_intern(struct sprat__tokenizer *t, struct vocab_extras
         if (vocab_symbol_is(t, extras, *out, text))
             return SPRAT_OK;
     }
-    const uint32_t room = (1u << t->texts.bits) / 8 * 7;
-    if (t->facts.n_tokens + extras->n >= room)
+    const uint32_t room = VOCAB_MAX_EXTRAS + t->facts.n_tokens / 8;
+    if (extras->n >= room)
         return sprat__fail(err, SPRAT_BAD_CONFIG,
                            "tokenizer.ggml.merges: %zu texts that are no tokens: these merges are "
                            "another vocabulary's",
