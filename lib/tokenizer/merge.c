@@ -211,9 +211,10 @@ static void merge_fill(const struct sprat__merge_rule *rule, struct merge_tree *
     }
 }
 
-/* Joins the pair that begins at at, and looks its new neighbours up. */
-static void merge_join(struct sprat__merger *merger, const struct sprat__merge_rule *rule,
-                       struct merge_tree *tree, size_t begin, size_t at, uint32_t key)
+/* Joins the pair that begins at at, and looks its new neighbours up. Returns where the pair with
+ * the symbol before it begins; at, if there is none. */
+static size_t merge_join(struct sprat__merger *merger, const struct sprat__merge_rule *rule,
+                         struct merge_tree *tree, size_t begin, size_t at, uint32_t key)
 {
     const size_t right = at + merge_length(tree, at);
     const size_t after = right + merge_length(tree, right);
@@ -227,12 +228,35 @@ static void merge_join(struct sprat__merger *merger, const struct sprat__merge_r
         next_key = rule->key(rule->context, symbol, tree->symbols[after], begin + at,
                              len + merge_length(tree, after));
     merge_set(merger, tree, at, next_key);
-    if (at > 0) {
-        const size_t before = merge_before(tree, at);
-        merge_set(merger, tree, before,
-                  rule->key(rule->context, tree->symbols[before], symbol, begin + before,
-                            after - before));
+    if (at == 0)
+        return at;
+    const size_t before = merge_before(tree, at);
+    merge_set(
+        merger, tree, before,
+        rule->key(rule->context, tree->symbols[before], symbol, begin + before, after - before));
+    return before;
+}
+
+/* The next pair after one with *key was joined at *at, and before is what merge_join gave. No other
+ * pair's key is lower, and those that are equal lie further right; so it is one of the two that
+ * have changed, or the next equal one, nearly always in the same block. */
+static void merge_advance(struct sprat__merger *merger, const struct merge_tree *tree, size_t *at,
+                          uint32_t *key, size_t before)
+{
+    const uint32_t *keys = tree->levels[0];
+    if (keys[before] <= *key || keys[*at] <= *key) {
+        *at = keys[before] <= keys[*at] ? before : *at;
+        *key = keys[*at];
+        return;
     }
+    merger->steps++;
+    for (size_t i = *at + 1; i % MERGE_FAN != 0; i++) {
+        if (keys[i] == *key) {
+            *at = i;
+            return;
+        }
+    }
+    *key = merge_find(merger, tree, at);
 }
 
 sprat_status sprat__merge_long(struct sprat__merger *merger, const struct sprat__merge_rule *rule,
@@ -244,9 +268,9 @@ sprat_status sprat__merge_long(struct sprat__merger *merger, const struct sprat_
     SPRAT_TRY(merge_lay_out(merger, &tree, end - begin, err));
     merge_fill(rule, &tree, begin);
     size_t at = 0;
-    uint32_t key;
-    while ((key = merge_find(merger, &tree, &at)) != SPRAT__NO_MERGE)
-        merge_join(merger, rule, &tree, begin, at, key);
+    uint32_t key = merge_find(merger, &tree, &at);
+    while (key != SPRAT__NO_MERGE)
+        merge_advance(merger, &tree, &at, &key, merge_join(merger, rule, &tree, begin, at, key));
     for (at = 0; at < tree.n;) {
         const uint32_t len = merge_length(&tree, at);
         rule->emit(rule->context, tree.symbols[at], begin + at, len);
