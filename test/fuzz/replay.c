@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Sanitizers call it before they end the process; absent without them. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
-enum { WINDOW = 64 * 1024, TRUNCATIONS_MOST = 4096 };
+enum { WINDOW = 64 * 1024, TRUNCATIONS_MOST = 65536 };
 
 static uint64_t seed = 1, first, n_edits = 2000;
 static const char *current = "";
