@@ -196,11 +196,15 @@ static sprat_status chat_prompt_tokens(sprat_token **tokens, size_t *n_tokens,
 {
     struct sprat__mem *mem = &session->mem;
     struct sprat__err *err = &session->err;
+    /* Counting ends in BUFFER_TOO_SMALL, which is not a failure that the session should tell of. */
+    struct sprat__err counted = {0};
     *tokens = NULL;
     sprat_status status =
-        chat_segments_to_tokens(n_tokens, session->model, mem, prompt, NULL, 0, err);
-    if (status != SPRAT_OK && status != SPRAT_BUFFER_TOO_SMALL)
+        chat_segments_to_tokens(n_tokens, session->model, mem, prompt, NULL, 0, &counted);
+    if (status != SPRAT_OK && status != SPRAT_BUFFER_TOO_SMALL) {
+        *err = counted;
         return status;
+    }
     *tokens = sprat__new_raw(mem, *n_tokens, sizeof **tokens, SPRAT_PURPOSE_TEXT, err);
     if (!*tokens)
         return err->status;
