@@ -15,7 +15,6 @@ sys.dont_write_bytecode = True
 def build_and_run(compiler, flags, folder, app, work):
     """Builds app.c with sprat.c and runs it."""
     binary = os.path.join(work, 'app')
-    return tap.command([compiler, '-O2', *flags, '-Wall', '-Werror', '-c', '-o', binary, os.path.join(folder, 'sprat.c')])
     return (tap.command([compiler, '-O2', *flags, '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-DSPRAT_ONE_FILE', '-I', folder, '-o', binary,
                          app, os.path.join(folder, 'sprat.c'), '-lpthread', '-lm'])
             or tap.command([binary]))

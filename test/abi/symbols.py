@@ -79,7 +79,7 @@ def self_test():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--root', required=True)
-    parser.add_argument('--library', help='the shared library; without it the headers, the map and the doc only')
+    parser.add_argument('--library', required=True)
     args = parser.parse_args()
 
     stable, experimental = headers.read(args.root, 'sprat.h'), headers.read(args.root, 'experimental.h')
@@ -95,15 +95,13 @@ def main():
         n = len(headers.functions(stable) + headers.functions(experimental))
         return [] if 0 < n < LIMIT else [f'{n} functions; the limit is {LIMIT}']
 
-    cases = [
+    return tap.run([
         ('self-test', self_test),
         ('map == headers', lambda: compare('the map', listed, 'the headers', declared)),
+        ('map == library', lambda: compare('the map', listed, 'the library', exported(args.library))),
         ('map == doc/abi.md', lambda: compare('the map', listed, 'doc/abi.md', documented)),
         (f'fewer than {LIMIT} functions', count),
-    ]
-    if args.library:
-        cases.append(('map == library', lambda: compare('the map', listed, 'the library', exported(args.library))))
-    return tap.run(cases)
+    ])
 
 
 if __name__ == '__main__':

@@ -105,6 +105,16 @@ def allocators(files):
             for problem in each({path: blank(text)}, pattern, 'memory not through base/alloc')]
 
 
+def float_formats(files):
+    """Formats of floating-point numbers depend on the locale: none in the library's texts."""
+    problems = []
+    for path, text in files.items():
+        for match in re.finditer(r'"(?:\\.|[^"\\\n])*"', text):
+            if re.search(r'(?<!%)(?:%%)*%[-+ #0]*(?:\d+|\*)?(?:\.(?:\d+|\*)?)?[lL]?[fFeEgGaA]', match.group(0)):
+                problems.append(at(path, text, match.start(), f'a floating-point format: {match.group(0)}'))
+    return problems
+
+
 def extensions(files):
     """Compiler extensions belong to os/ and kernel/; a few files say why they need one."""
     problems = []
@@ -255,6 +265,8 @@ RULES = [
     ('no banned function', banned, library,
      [{'lib/base/a.c': f'int f(void)\n{{\n    return {name} (x);\n}}\n'} for name in ('atoi', 'printf', 'exit', 'log')]),
     ('all memory through base/alloc', allocators, library, [{'lib/base/a.c': 'x = malloc(3);\n'}]),
+    ('no floating-point format', float_formats, library,
+     [{'lib/base/a.c': f'f("x {fmt}");\n'} for fmt in ('%g', '%.3f', '%-8.*e', '100%% %lf')]),
     ('no extension outside os/ and kernel/', extensions, library, [{'lib/base/a.c': 'int x __attribute__((used));\n'}]),
     ('no system outside os/', systems, library, [{'lib/base/a.c': '#ifdef _WIN32\n'}]),
     ('include order', include_order, library,
