@@ -72,8 +72,8 @@ static sprat_status chat_named_dialect(const struct sprat__dialect **out, const 
 static sprat_status chat_model_dialect(const struct sprat__dialect **out, const sprat_model *model,
                                        struct sprat__err *err)
 {
-    const char *text;
-    size_t len;
+    const char *text = "";
+    size_t len = 0;
     bool found;
     char quoted[80];
     *out = NULL;
