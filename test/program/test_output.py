@@ -264,9 +264,9 @@ def conversation():
         problems.append('// or /quit')
     if s.run(*chat, stdin=b'Hello')[1] != one[1]:
         problems.append('a last line without its end is lost')
-    think = s.run(*chat, stdin=b'/think off\n/think maybe\nHello\n')
+    think = s.run(*chat, stdin=b'/think on\n/think maybe\nHello\n')
     if think[1] != one[1] or b'reasoning' not in think[2]:
-        problems.append(f'/think off on a dialect that knows no reasoning: {think}')
+        problems.append(f'/think on on a dialect that knows no reasoning: {think}')
     quiet = s.run(*chat, '--quiet', stdin=b'Hello\n')
     return problems + ([] if b'tok' in one[2] and b'RAM' not in quiet[2] else ['figures'])
 
