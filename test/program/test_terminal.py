@@ -144,6 +144,21 @@ def stopped_run():
     return [] if status == 1 and b'interrupted' in terminal.seen else [f'exit {status}: {terminal.seen[-200:]!r}']
 
 
+def refused_question():
+    """A question that does not fit is told and forgotten; the next one is answered."""
+    terminal = Terminal('chat', s.model, '--ctx', '200', '--max-tokens', '3')
+    terminal.wait_for(PROMPT)
+    terminal.type(b'word ' * 100 + b'\n')
+    terminal.wait_for(b'sprat: ')
+    terminal.wait_for(PROMPT)
+    terminal.type(b'Hello\n')
+    terminal.wait_for(b'RAM')
+    terminal.wait_for(PROMPT)
+    terminal.type(b'/quit\n')
+    status = terminal.end()
+    return [] if status == 0 else [f'exit {status}']
+
+
 def colours():
     problems = []
     for env, wanted in (({}, True), ({'NO_COLOR': '1'}, False), ({'TERM': 'dumb'}, False)):
@@ -180,5 +195,6 @@ def no_question():
 
 sys.exit(tap.run([
     ('Ctrl-C stops the answer, not the program', ctrl_c), ('one Ctrl-C is forgotten', one_ctrl_c_is_forgotten),
-    ('SIGTERM', terminate), ('Ctrl-C stops run', stopped_run), ('colours', colours),
+    ('SIGTERM', terminate), ('Ctrl-C stops run', stopped_run),
+    ('a refused question', refused_question), ('colours', colours),
     ('no control characters', no_control_characters), ('no question', no_question)]))
