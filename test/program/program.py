@@ -21,8 +21,9 @@ def load_maker(root):
 class Setup:
     """The program, a folder that goes at the end, and the models made in it."""
 
-    def __init__(self, sprat, root):
+    def __init__(self, sprat, root, real):
         self.sprat, self.root = sprat, root
+        self.real = os.environ.get('SPRAT_TEST_MODEL') if real else None
         self.folder = tempfile.TemporaryDirectory()
         self.maker = load_maker(root)
         self.model = self.make('tiny.gguf', endless=True)
@@ -72,6 +73,7 @@ def start():
     parser = argparse.ArgumentParser()
     parser.add_argument('--sprat', required=True)
     parser.add_argument('--root', required=True)
+    parser.add_argument('--real', action='store_true', help='use the model of SPRAT_TEST_MODEL too, if there is one')
     args = parser.parse_args()
     sys.dont_write_bytecode = True
-    return Setup(os.path.abspath(args.sprat), args.root)
+    return Setup(os.path.abspath(args.sprat), args.root, args.real)

@@ -214,15 +214,10 @@ def pipes():
 
 
 def real_model():
-    """A model that knows something, where there is one."""
-    model = os.environ.get('SPRAT_TEST_MODEL')
-    if not model:
-        model = s.model
-    out = s.good('run', model, 'What is the capital of France?', '--max-tokens', '12', '--quiet', '--temp', '0',
-                 timeout=100)
-    if model != s.model and b'Paris' not in out:
-        return [f'{out!r}']
-    return [] if out else ['no answer']
+    """A model that knows something, where there is one; else the tiny one."""
+    out = s.good('run', s.real or s.model, 'What is the capital of France?', '--max-tokens', '12', '--quiet',
+                 '--temp', '0')
+    return [] if out.strip() and (b'Paris' in out or not s.real) else [f'{out!r}']
 
 
 def public_headers_only():
