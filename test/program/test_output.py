@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What the program prints when all is well: help, tokens, logits, likelihood, answers."""
+import gzip
 import math
 import os
 import random
@@ -74,21 +75,48 @@ def round_trips():
     return problems
 
 
+def real_vocabularies():
+    """Paths of the real vocabularies: those of the clone, unpacked, or all that lie beside it."""
+    data = os.environ.get('SPRAT_TEST_DATA')
+    folder = os.path.join(data, 'tokenizer') if data else os.path.join(s.root, 'test', 'golden', 'tokenizer')
+    for name in sorted(os.listdir(folder)):
+        if name.endswith('.vocab.gguf'):
+            yield os.path.join(folder, name)
+        elif name.endswith('.vocab.gguf.gz'):
+            with gzip.open(os.path.join(folder, name)) as packed:
+                yield s.write(name[:-3], packed.read())
+
+
 def vocabularies():
-    """Round trips on the real vocabularies, where the cases lie beside the clone."""
-    folder = os.path.join(os.environ.get('SPRAT_TEST_DATA', ''), 'tokenizer')
-    if not os.environ.get('SPRAT_TEST_DATA'):
-        folder = os.path.join(s.root, 'test', 'golden', 'tokenizer')
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    problems = []
-    for name in names:
-        if not name.endswith('.vocab.gguf'):
-            continue
-        model = os.path.join(folder, name)
+    """Round trips on the real vocabularies."""
+    problems, n = [], 0
+    for model in real_vocabularies():
         text = TEXT * 3 + b'def f(x):\n    return x ** 2  # 12345\n'
         back = s.good('detokenize', model, stdin=s.good('tokenize', model, stdin=text))
-        if back != text:
-            problems.append(f'{name}: {back!r}')
+        problems += [] if back == text else [f'{model}: {back!r}']
+        n += 1
+    return problems + ([] if n > 4 else [f'{n} vocabularies only'])
+
+
+def reasoning():
+    """What a model thinks goes to stderr, what it answers to stdout; it ends when its turn ends."""
+    vocabulary = next(path for path in real_vocabularies() if 'r1-qwen' in path)
+    with open(vocabulary, 'rb') as file:
+        data = file.read()
+    at = data.index(b'tokenizer.chat_template') + 27
+    length = int.from_bytes(data[at:at + 8], 'little')
+    model = s.make('thinks.gguf', template=data[at + 8:at + 8 + length].decode(), after='>',
+                   says=['<think>', 'Six times', ' seven.', '</think>', '\n\n\n', 'Forty', '-two'])
+    status, out, err = s.run('run', model, 'How many?')
+    problems = [] if (status, out) == (0, b'Forty-two\n') else [f'{status} {out!r} {err!r}']
+    if not err.startswith(b'Six times seven.\n') or b'8 tokens' not in err:
+        problems.append(f'stderr {err!r}')
+    if s.run('run', model, 'How many?', '--quiet') != (0, b'Forty-two\n', b''):
+        problems.append('--quiet')
+    if s.good('run', model, 'How many?', '--stop', 'y-t') != b'Fort\n':
+        problems.append('a stop text across tokens')
+    if s.good('chat', model, stdin=b'How many?\nAre you sure?\n') != b'Forty-two\n' * 2:
+        problems.append('chat')
     return problems
 
 
@@ -279,6 +307,6 @@ def two_at_once():
 
 sys.exit(tap.run([
     ('help and version', help_and_version), ('info', info), ('round trips', round_trips),
-    ('real vocabularies', vocabularies), ('eval', logits), ('answers', answers), ('pipes', pipes),
-    ('conversation', conversation), ('a real model', real_model), ('two at once', two_at_once),
+    ('real vocabularies', vocabularies), ('reasoning', reasoning), ('eval', logits), ('answers', answers),
+    ('pipes', pipes), ('conversation', conversation), ('a real model', real_model), ('two at once', two_at_once),
     ('public headers only', public_headers_only)]))

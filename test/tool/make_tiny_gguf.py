@@ -3,12 +3,17 @@
 
     make_tiny_gguf.py OUT [--arch llama|qwen2|qwen3] [--layers N] [--embd N] [--heads N] [--kv-heads N] [--ff N]
                           [--ctx N] [--type F32|F16] [--tied] [--endless] [--template NAME|FILE] [--vocab-only]
-                          [--seed N]
+                          [--seed N] [--says TEXT]... [--after CHARACTER]
 
 The vocabulary is a real byte-level one: three control tokens, the 256 bytes, and a few merges (pre-tokeniser
 "smollm"). The chat template is SmolLM2's; --template none leaves it out, a file's text replaces it. Equal arguments
 give equal bytes on every machine: the weights come from random.Random(seed).random(), which Python promises not to
 change. --endless: answers do not end, for the logits of the control tokens are 0 and others are well above.
+
+--says TEXT, repeated, makes a model that says these pieces, each as one token, and then ends its turn: after a token
+that ends a prompt (--after, default the newline) comes the first piece, after each piece the next, whatever stood
+before.
+
 Python's standard library only. Other scripts may import it: tiny_gguf(**arguments) gives the bytes.
 """
 import argparse
@@ -20,7 +25,8 @@ from array import array
 U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 TENSOR_TYPES = {"F32": (0, 4), "F16": (1, 2)}
 ALIGNMENT = 32
-CONTROL, NORMAL = 3, 1
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+END_OF_TURN = 2
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = ["Ġ t", "Ġ a", "h e", "i n", "r e", "o n", "Ġt he", "a t", "e n", "o r", "Ċ Ċ", "Ġ Ġ"]
@@ -58,10 +64,22 @@ def value(kind, x):
     return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], x)
 
 
-def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template):
-    head = embd // heads
-    tokens = SPECIALS + byte_letters() + [merge.replace(" ", "") for merge in MERGES]
+def vocabulary(says):
+    """Texts and types of all tokens; what the model says comes last."""
+    letters = byte_letters()
+    tokens = SPECIALS + letters + [merge.replace(" ", "") for merge in MERGES]
     types = [CONTROL] * len(SPECIALS) + [NORMAL] * (len(tokens) - len(SPECIALS))
+    for text in says:
+        tag = text.startswith("<") and text.endswith(">")
+        tokens.append(text if tag else "".join(letters[byte] for byte in text.encode("utf-8")))
+        types.append(USER_DEFINED if tag else NORMAL)
+    if len(set(tokens)) != len(tokens):
+        raise ValueError("a piece is there already")
+    return tokens, types
+
+
+def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types):
+    head = embd // heads
     keys = [
         ("general.architecture", STRING, arch),
         ("general.type", STRING, "model"),
@@ -91,7 +109,7 @@ def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template):
     ]
     if template is not None:
         keys.append(("tokenizer.chat_template", STRING, template))
-    return keys, len(tokens)
+    return keys
 
 
 def tensors(arch, layers, embd, heads, kv_heads, ff, n_vocab, tied):
@@ -122,43 +140,67 @@ def tensors(arch, layers, embd, heads, kv_heads, ff, n_vocab, tied):
     return out
 
 
-def weights(rng, shape, what, letter, n_zero_rows=0):
-    """Little-endian values; a matrix keeps the size of what goes through it, so that nothing fades or explodes. The
-    first rows may be zero."""
+def weights(rng, shape, what):
+    """Values; a matrix keeps the size of what goes through it, so that nothing fades or explodes."""
     n = 1
     for dimension in shape:
         n *= dimension
     middle, width = {"norm": (1.0, 0.2), "bias": (0.0, 0.2), "matrix": (0.0, 2.0 * (3.0 / shape[0]) ** 0.5)}[what]
-    values = [middle + width * (rng.random() - 0.5) for _ in range(n)]
-    values[:n_zero_rows * shape[0]] = [0.0] * (n_zero_rows * shape[0])
-    if letter == "f":
-        data = array("f", values)
-        if sys.byteorder == "big":
-            data.byteswap()
-        return data.tobytes()
-    return struct.pack("<%de" % n, *values)
+    return [middle + width * (rng.random() - 0.5) for _ in range(n)]
+
+
+def packed(values, code):
+    """Little-endian F32 or F16."""
+    if code != 0:
+        return struct.pack("<%de" % len(values), *values)
+    data = array("f", values)
+    if sys.byteorder == "big":
+        data.byteswap()
+    return data.tobytes()
+
+
+def scripted(values, name, embd, embedding, chain):
+    """A matrix of a model that goes from token to token: nothing is added to the embedding, and the row of each next
+    token points where its forerunner lies."""
+    if name.endswith(("attn_output.weight", "ffn_down.weight")):
+        return [0.0] * len(values)
+    if name != "output.weight":
+        return values
+    values = [0.0] * len(values)
+    for token, following in chain:
+        row = embedding[token * embd:(token + 1) * embd]
+        length = sum(x * x for x in row) ** 0.5
+        values[following * embd:(following + 1) * embd] = [5.0 * x / length for x in row]
+    return values
 
 
 def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=512, type="F32", tied=False,
-              endless=False, template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1):
+              endless=False, template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1, says=(), after="\n"):
     """The file's bytes. template: the text itself, or None."""
-    if endless and tied:
-        raise ValueError("endless needs an output matrix of its own")
     if embd % heads or (embd // heads) % 2 or heads % kv_heads:
         raise ValueError("embd must be heads times an even number, and heads a multiple of kv_heads")
+    if (endless or says) and tied:
+        raise ValueError("endless and says need an output matrix of its own")
     rng = random.Random(seed)
-    keys, n_vocab = metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template)
-    listed = [] if vocab_only else tensors(arch, layers, embd, heads, kv_heads, ff, n_vocab, tied)
+    tokens, types = vocabulary(says)
+    path = [len(SPECIALS) + ord(after), *range(len(tokens) - len(says), len(tokens)), END_OF_TURN]
+    keys = metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types)
+    listed = [] if vocab_only else tensors(arch, layers, embd, heads, kv_heads, ff, len(tokens), tied)
     head = bytearray(struct.pack("<4sIQQ", b"GGUF", 3, len(listed), len(keys)))
     for name, kind, x in keys:
         head += string(name) + struct.pack("<I", kind) + value(kind, x)
-    data = bytearray()
+    data, embedding = bytearray(), []
     for name, shape, what in listed:
         code, _ = TENSOR_TYPES[type if what == "matrix" else "F32"]
         head += string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape)
         head += struct.pack("<IQ", code, len(data))
-        n_zero_rows = len(SPECIALS) if endless and name == "output.weight" else 0
-        data += weights(rng, shape, what, "f" if code == 0 else "e", n_zero_rows)
+        values = weights(rng, shape, what)
+        embedding = embedding or values
+        if endless and name == "output.weight":
+            values[:len(SPECIALS) * embd] = [0.0] * (len(SPECIALS) * embd)
+        if says:
+            values = scripted(values, name, embd, embedding, list(zip(path, path[1:])))
+        data += packed(values, code)
         data += bytes(-len(data) % ALIGNMENT)
     head += bytes(-len(head) % ALIGNMENT)
     return bytes(head + data)
@@ -180,6 +222,8 @@ def main():
     parser.add_argument("--template", default="smollm2", help='"smollm2", "none", or a file with the template')
     parser.add_argument("--vocab-only", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--says", action="append", default=[])
+    parser.add_argument("--after", default="\n")
     arguments = vars(parser.parse_args())
     path, template = arguments.pop("out"), arguments.pop("template")
     if template == "smollm2":
