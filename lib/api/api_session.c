@@ -68,7 +68,7 @@ sprat_status sprat_session_append(sprat_session *session, const sprat_token *tok
     if (!session || (!tokens && n > 0))
         return session_refuse(session, "tokens: expected ids, found NULL");
     SPRAT_TRY(sprat__session_append(session, tokens, n));
-    sprat__answer_drop(session);
+    sprat__answer_parse(session, NULL);
     return SPRAT_OK;
 }
 
@@ -133,7 +133,7 @@ sprat_status sprat_session_rewind(sprat_session *session, size_t n_tokens)
     if (!session)
         return SPRAT_INVALID;
     SPRAT_TRY(sprat__session_rewind(session, n_tokens));
-    sprat__answer_drop(session);
+    sprat__answer_parse(session, NULL);
     return SPRAT_OK;
 }
 

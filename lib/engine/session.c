@@ -399,6 +399,7 @@ sprat_status sprat__session_sync(struct sprat_session *session, const sprat_toke
                            "prompt: %zu tokens are more than the session's context of %zu", n,
                            session->shape.n_ctx);
     SPRAT_TRY(sprat__session_reserve(session, n));
+    sprat__answer_parse(session, NULL);
     size_t shared = 0;
     while (shared < n && shared < session->n_tokens && tokens[shared] == session->tokens[shared])
         shared++;
