@@ -14,8 +14,8 @@ struct advice {
 };
 
 static const struct advice advices[] = {
-    {"chatml-smollm2", 0.2F, 0.9F, 0}, {"qwen2.5", 0.7F, 0.8F, 20},    {"qwen3", 0.6F, 0.95F, 20},
-    {"llama3", 0.6F, 0.9F, 0},         {"r1-distill", 0.6F, 0.95F, 0},
+    {"chatml-smollm2", 0.2F, 0.9F, 0}, {"qwen2.5", 0.7F, 0.8F, 20}, {"qwen3", 0.6F, 0.95F, 20},
+    {"llama3", 0.6F, 0.9F, 0},         {"r1-", 0.6F, 0.95F, 0},
 };
 
 static void take_dialect_advice(sprat_sampling *s, const char *dialect)

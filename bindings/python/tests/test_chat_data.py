@@ -20,7 +20,9 @@ parser.add_argument('--root', required=True)
 args = parser.parse_args()
 DATA = os.environ.get('SPRAT_TEST_DATA')
 FOLDER = os.path.join(DATA, 'chat') if DATA else os.path.join(args.root, 'test', 'golden', 'chat')
-DIALECTS = ('chatml-smollm2', 'qwen2.5', 'qwen3', 'llama3', 'llama3.1', 'r1-distill-qwen', 'r1-distill-llama')
+DIALECTS = ['chatml-smollm2', 'qwen2.5', 'qwen3', 'llama3', 'llama3.1', 'r1-distill-qwen', 'r1-distill-llama']
+# The project's own cases, which need not lie in SPRAT_TEST_DATA.
+DIALECTS += ['r1-0528'] if os.path.exists(os.path.join(FOLDER, 'r1-0528.json')) else []
 CALL_TAGS = ('<tool_call>', '<｜tool▁calls▁begin｜>')
 CONTROL = re.compile(r'<[|｜][^<>|｜]+[|｜]>|</?think>')
 
