@@ -53,8 +53,9 @@ typedef int32_t (*sprat_segment_fn)(void *user, const sprat_segment *segment);
 
 /* Writes the conversation as segments: the template's text, where control tokens are recognised,
  * and the caller's. model may be NULL if chat names a dialect; context serves memory then (else
- * NULL is allowed). UNKNOWN_TEMPLATE, BAD_TEXT (the dialect's own template refuses such messages),
- * INVALID, NO_MEMORY, OVER_BUDGET. */
+ * NULL is allowed). Segments are given once all are written. UNKNOWN_TEMPLATE, BAD_TEXT (the
+ * dialect's own template refuses such messages), UNSUPPORTED (an option the dialect has not, a
+ * tool's message), CANCELLED, INVALID, NO_MEMORY, OVER_BUDGET. */
 SPRAT_API sprat_status sprat_chat_render(sprat_context *context, const sprat_model *model,
                                          const sprat_chat *chat, sprat_segment_fn emit, void *user,
                                          sprat_error *err);
@@ -65,8 +66,8 @@ SPRAT_API sprat_status sprat_chat_tokenize(size_t *n_tokens, const sprat_model *
                                            size_t capacity, sprat_error *err);
 
 /* Syncs the session to the conversation; sprat_session_next then gives the answer, reasoning apart
- * from text. Statuses of sprat_chat_tokenize and sprat_session_sync; the text is the session's
- * error. */
+ * from text, until another call changes the session. Statuses of sprat_chat_render and
+ * sprat_session_sync; the text is the session's error. */
 SPRAT_API sprat_status sprat_session_chat(size_t *n_reused, sprat_session *session,
                                           const sprat_chat *chat);
 
@@ -79,20 +80,21 @@ enum {
 /* The parser alone, for text that came from elsewhere. */
 typedef struct sprat_chat_parser sprat_chat_parser;
 
-/* in_reasoning: 1 if the prompt ended inside reasoning. UNKNOWN_TEMPLATE (no such dialect),
- * NO_MEMORY, OVER_BUDGET. */
+/* in_reasoning: 1 if the prompt ended inside reasoning. The parser keeps the context.
+ * UNKNOWN_TEMPLATE (no such dialect), INVALID, NO_MEMORY, OVER_BUDGET. */
 SPRAT_API sprat_status sprat_chat_parser_create(sprat_chat_parser **out, sprat_context *context,
                                                 const char *dialect, uint32_t in_reasoning,
                                                 sprat_error *err);
 SPRAT_API void sprat_chat_parser_destroy(sprat_chat_parser *parser);
 
 /* Hands over the next piece of the answer, of any length; last: 1 with the final one. The result
- * does not depend on how the text is cut. STATE (after the last), NO_MEMORY, OVER_BUDGET. */
+ * does not depend on how the text is cut. STATE (after the last), INVALID; NO_MEMORY, OVER_BUDGET:
+ * nothing has changed, the same call may be made again. */
 SPRAT_API sprat_status sprat_chat_parser_feed(sprat_chat_parser *parser, const char *text,
                                               size_t len, uint32_t last);
 
 /* The next event ready: TEXT, REASONING, WARNING, and DONE after the last; NOT_FOUND when more text
- * is needed. */
+ * is needed. The text is the parser's, until its next call. INVALID. */
 SPRAT_API sprat_status sprat_chat_parser_next(sprat_chat_parser *parser, sprat_event *event);
 
 #ifdef __cplusplus
