@@ -47,7 +47,7 @@ static bool json_in_object(const struct sprat__json_check *check)
 /* Notes what kind of value a known key of the outermost object has. */
 static void json_note_value(struct sprat__json_check *check, char first)
 {
-    if (check->depth != 1 || check->key == JSON_NO_KEY)
+    if (check->key == JSON_NO_KEY)
         return;
     if (check->key == 0)
         check->name_is_text = first == '"';

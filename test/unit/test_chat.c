@@ -462,6 +462,7 @@ START_TEST(parses_however_cut)
 }
 END_TEST
 
+/* Fed byte by byte, one event for each character, in reasoning as in text. */
 START_TEST(gives_whole_characters)
 {
     static const char text[] = "aü€𝔘z";
@@ -469,12 +470,14 @@ START_TEST(gives_whole_characters)
     struct sprat__err err;
     struct sprat__parser *parser;
     sprat__mem_init(&mem, NULL, 0);
-    sprat__parser_create(&parser, &mem, sprat__dialect_by_name("llama3"), false, &err);
+    sprat__parser_create(&parser, &mem, sprat__dialect_by_name(_i ? "qwen3" : "llama3"), _i == 1,
+                         &err);
     size_t n_events = 0, n_bytes = 0;
     for (size_t i = 0; i < strlen(text); i++) {
         struct sprat_event event = {.size = sizeof event};
         ck_assert_int_eq(sprat__parser_feed(parser, text + i, 1, false, &err), SPRAT_OK);
         while (sprat__parser_next(parser, &event)) {
+            ck_assert_int_eq(event.type, _i ? SPRAT_EVENT_REASONING : SPRAT_EVENT_TEXT);
             ck_assert_int_eq(memcmp(event.text, text + n_bytes, event.text_len), 0);
             n_bytes += event.text_len;
             n_events++;
@@ -614,7 +617,7 @@ int main(void)
     tcase_add_test(tests, json_check);
     tcase_add_test(tests, json_calls);
     tcase_add_loop_test(tests, parses_however_cut, 0, (int)(sizeof answers / sizeof answers[0]));
-    tcase_add_test(tests, gives_whole_characters);
+    tcase_add_loop_test(tests, gives_whole_characters, 0, 2);
     tcase_add_test(tests, newlines_are_counted);
     tcase_add_test(tests, parser_survives_no_memory);
     tcase_add_test(tests, render_survives_no_memory);
