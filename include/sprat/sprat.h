@@ -479,7 +479,8 @@ typedef struct sprat_sampling {
     uint32_t reserved;
 } sprat_sampling;
 
-/* Sets how this session chooses tokens, until the next such call. sampling: copied; NULL: greedy.
+/* Sets how this session chooses tokens, until the next such call; an answer under way ends.
+ * sampling: copied; NULL: greedy.
  * INVALID (a value out of its range), UNSUPPORTED, NO_MEMORY, OVER_BUDGET: the old setting stays.
  * The session's thread. @since 0.1 */
 SPRAT_API sprat_status sprat_session_set_sampling(sprat_session *session,

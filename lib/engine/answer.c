@@ -23,7 +23,8 @@ sprat_status sprat__answer_set_sampling(struct sprat_session *session,
         sprat__sampler_destroy(sampler);
         return err->status;
     }
-    sprat__answer_drop(session);
+    if (session->answer.active)
+        sprat__answer_parse(session, NULL);
     sprat__sampler_destroy(session->sampler);
     sprat__stops_destroy(session->answer.stops);
     session->sampler = sampler;

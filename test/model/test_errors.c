@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const char *model_path;
-static char folder[] = "errorsXXXXXX";
+static char folder[] = "errorsXXXXXX"; /* mkdtemp fills in the last six */
 static char damaged[64];
 static char *bytes;
 static size_t n_bytes;
@@ -28,6 +28,7 @@ static void read_model(void)
     bytes = malloc(n_bytes);
     ck_assert_uint_eq(fread(bytes, 1, n_bytes, file), n_bytes);
     fclose(file);
+    memset(folder + strlen(folder) - 6, 'X', 6);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(damaged, sizeof damaged, "%s/model.gguf", folder);
     ck_assert_int_eq(sprat_context_create(&context, NULL, NULL), SPRAT_OK);

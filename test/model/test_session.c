@@ -8,6 +8,17 @@
 
 static const char *model_path;
 
+/* Sanitizers take ten times as long; they look at memory and threads, not at every length. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+enum { LENGTH_STEP = 23 };
+#define LENGTH_STEP_SET
+#endif
+#endif
+#ifndef LENGTH_STEP_SET
+enum { LENGTH_STEP = 1 };
+#endif
+
 static float *fresh_last(const struct fixture *fixture, const sprat_token *tokens, size_t n,
                          uint32_t kv_type)
 {
@@ -38,8 +49,10 @@ START_TEST(every_way_gives_the_same_bits)
         sprat_session *stepped = fixture_session(&fixture, 0, kv);
         ck_assert_int_eq(sprat_session_sync(NULL, rewound, tokens, 200), SPRAT_OK);
         for (size_t n = 1; n <= 200; n++) {
-            float *expected = fresh_last(&fixture, tokens, n, kv);
             ck_assert_int_eq(sprat_session_accept(stepped, tokens[n - 1]), SPRAT_OK);
+            if ((n - 1) % LENGTH_STEP != 0)
+                continue;
+            float *expected = fresh_last(&fixture, tokens, n, kv);
             check_equal(&fixture, stepped, expected, "step by step", n);
             ck_assert_int_eq(sprat_session_rewind(rewound, n), SPRAT_OK);
             check_equal(&fixture, rewound, expected, "rewound", n);
