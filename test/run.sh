@@ -10,8 +10,8 @@ usage: ./test/run.sh [--quick]
 
 Installs what the tests need (apt-get, where it is to be had), builds and runs:
   gcc      all tests, -Werror
-  clang    all tests but the package ones, -Werror
-  asan     clang, AddressSanitizer and UndefinedBehaviorSanitizer, all tests that link the library
+  clang    all tests but those of packages, of the real model and the long runs, -Werror
+  asan     clang, AddressSanitizer and UndefinedBehaviorSanitizer, all but packages and the real model
   tsan     clang, ThreadSanitizer, the tests of threads
   example  examples/quickstart.sh from nothing to an answer
 and ends with one line: N passed, N failed. Builds are kept in build/.
@@ -136,20 +136,13 @@ run() {
 
 run gcc gcc ''
 if [ $quick = no ]; then
-    run clang clang '--no-suite package'
+    run clang clang '--no-suite package --no-suite real --no-suite long'
     export CK_FORK=no
     export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1
-    run asan clang '--no-suite package --timeout-multiplier 4' \
+    run asan clang '--no-suite package --no-suite real --timeout-multiplier 4' \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
-    threads=$(meson test -C build/asan --list 2>/dev/null | sed 's|.* / ||' | grep -E 'thread|pool' | sort -u)
-    if [ -n "$threads" ]; then
-        # shellcheck disable=SC2086 # a list of words
-        run tsan clang "$(echo $threads) --timeout-multiplier 4" -Db_sanitize=thread -Db_lundef=false
-    else
-        echo "there is no test of threads"
-        add tsan 0 1 0
-    fi
+    run tsan clang '--suite threads --timeout-multiplier 4' -Db_sanitize=thread -Db_lundef=false
     unset CK_FORK
 
     echo "==== example"
