@@ -70,14 +70,8 @@ static void write_bpe(struct gw *w, const char *pre)
 
 static void write_spm(struct gw *w)
 {
-    static const char *const pieces[] = {"\xe2\x96\x81",
-                                         "a",
-                                         "aa",
-                                         "\xe2\x96\x81"
-                                         "a",
-                                         "\xe2\x96\x81\xe2\x96\x81",
-                                         "er",
-                                         "."};
+    static const char *const pieces[] = {
+        "\xe2\x96\x81", "a", "aa", "\342\226\201a", "\xe2\x96\x81\xe2\x96\x81", "er", "."};
     enum { N_PIECES = sizeof pieces / sizeof pieces[0] };
     gw_str(w, "tokenizer.ggml.model", "llama");
     gw_array(w, "tokenizer.ggml.tokens", GW_STRING, 256 + N_ADDED + N_PIECES);
