@@ -1,5 +1,5 @@
 /* Text to tokens and back: byte-level BPE and SentencePiece-like BPE (SPM), as the GGUF's
- * vocabulary says. Vocabulary and specification: doc/formats.md. Immutable once made; any number of
+ * vocabulary says. Vocabulary and patterns: doc/tokenizer.md. Immutable once made; any number of
  * threads. */
 #ifndef SPRAT__TOKENIZER_H
 #define SPRAT__TOKENIZER_H
