@@ -4,6 +4,8 @@
  * work and memory on long runs in test_tokenizer_runs.c. */
 #include "made_vocab.h"
 
+#include <math.h>
+
 /* ---- merging --------------------------------------------------------------------------------- */
 
 START_TEST(lowest_rank_first_then_leftmost)
@@ -200,6 +202,12 @@ START_TEST(letters_of_deepseek_llm)
     encode_user("\xf8"); /* the byte has no token */
     ck_assert_uint_eq(n_ids, 0);
     again();
+    begin_bpe("deepseek-coder");
+    v.types[0xf8] = USER_DEFINED;
+    finish();
+    encode_user("\xc3\xb8");
+    IDS_ARE(0xf8);
+    again();
     begin_bpe("qwen2");
     v.types[0xf8] = USER_DEFINED;
     finish();
@@ -259,8 +267,8 @@ START_TEST(of_equal_texts_the_first_counts)
     add_token("<a>", USER_DEFINED);
     add_token("a", NORMAL);
     finish();
-    encode_template("a<a>");
-    IDS_ARE('a', first);
+    encode_template("a<a>b");
+    IDS_ARE('a', first, 'b');
 }
 END_TEST
 
@@ -349,6 +357,30 @@ START_TEST(spm_merges_by_score)
     ck_assert_int_eq(sprat__tokenizer_vocab(tok)->bos, 1);
     ck_assert_int_eq(sprat__tokenizer_vocab(tok)->eos, 2);
     ck_assert(sprat__token_is_end(tok, 2));
+}
+END_TEST
+
+START_TEST(spm_scores_have_a_total_order)
+{
+    static const struct {
+        float ab, bc;
+        bool left;
+    } rows[] = {{-0.0f, 0.0f, true},      {0.0f, -0.0f, true},     {-1.0f, -0.5f, false},
+                {-1.0f, -INFINITY, true}, {NAN, -INFINITY, false}, {NAN, NAN, true},
+                {1.0f, INFINITY, false},  {2.0f, 1.0f, true},      {-3e-45f, 1e-45f, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin_spm();
+        add_piece(LINE, -10);
+        add_piece("ab", rows[i].ab);
+        add_piece("bc", rows[i].bc);
+        finish();
+        encode_user("abc");
+        if (rows[i].left)
+            IDS_ARE(259, 260, 3 + 'c');
+        else
+            IDS_ARE(259, 3 + 'a', 261);
+        again();
+    }
 }
 END_TEST
 
@@ -505,6 +537,7 @@ int main(void)
     tcase_add_test(tests, bos_comes_once);
     tcase_add_test(tests, tokens_that_end_a_turn);
     tcase_add_test(tests, spm_merges_by_score);
+    tcase_add_test(tests, spm_scores_have_a_total_order);
     tcase_add_test(tests, spm_spaces_inside_tokens);
     tcase_add_test(tests, spm_without_byte_tokens);
     tcase_add_test(tests, tokens_become_bytes);
