@@ -138,6 +138,7 @@ START_TEST(pieces_of_default)
         pieces_are(SPRAT__SPLIT_DEFAULT, rows[i][0], rows[i][1]);
     pieces_are(SPRAT__SPLIT_QWEN2, "I'LL it'\xc5\xbfx 12\t3\n\n a",
                "I#'LL# it#'\xc5\xbf#x# #1#2#\t#3#\n\n# a");
+    pieces_are(SPRAT__SPLIT_QWEN2, "a  b", "a# # b");
     pieces_are(SPRAT__SPLIT_GPT2, "I'll I'LL", "I#'ll# I#'#LL");
     pieces_are(SPRAT__SPLIT_DEEPSEEK_V3, "x(ab 1234 $!\n", "x#(ab# #123#4# $!\n");
 }
