@@ -247,45 +247,67 @@ START_TEST(callers_queue)
 }
 END_TEST
 
-struct crowd {
-    _Atomic int inside, most;
-    _Atomic bool greedy_ends;
+struct overtaking {
     struct sprat__pool *pool;
+    _Atomic bool is_held, may_end, other_ran, other_was_first;
 };
 
-static void crowd_tile(void *argument, size_t i)
+static void hold_tile(void *argument, size_t i)
 {
-    struct crowd *crowd = argument;
+    struct overtaking *o = argument;
     (void)i;
-    int inside = atomic_fetch_add(&crowd->inside, 1) + 1;
-    if (inside > crowd->most)
-        crowd->most = inside;
-    sleep_ms(1);
-    atomic_fetch_sub(&crowd->inside, 1);
+    o->is_held = true;
+    while (!o->may_end)
+        sleep_ms(1);
 }
 
-static void *call_without_pause(void *argument)
+static void other_tile(void *argument, size_t i)
 {
-    struct crowd *crowd = argument;
-    while (!crowd->greedy_ends)
-        sprat__pool_run(crowd->pool, crowd_tile, crowd, 1, NULL);
+    struct overtaking *o = argument;
+    (void)i;
+    o->other_ran = true;
+}
+
+static void again_tile(void *argument, size_t i)
+{
+    struct overtaking *o = argument;
+    (void)i;
+    o->other_was_first = o->other_ran;
+}
+
+static void *hold_and_come_again(void *argument)
+{
+    struct overtaking *o = argument;
+    sprat__pool_run(o->pool, hold_tile, o, 1, NULL);
+    sprat__pool_run(o->pool, again_tile, o, 1, NULL);
     return NULL;
 }
 
-/* One operation at a time, and a caller that never pauses cannot shut another out. */
+static void *come_second(void *argument)
+{
+    struct overtaking *o = argument;
+    sprat__pool_run(o->pool, other_tile, o, 1, NULL);
+    return NULL;
+}
+
+/* Who has waited long is next, even if the caller before never pauses. */
 START_TEST(no_caller_starves)
 {
-    struct crowd crowd = {.pool = new_pool(1)};
-    pthread_t greedy[2];
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(pthread_create(&greedy[i], NULL, call_without_pause, &crowd), 0);
-    for (int i = 0; i < 20; i++)
-        ck_assert_int_eq(sprat__pool_run(crowd.pool, crowd_tile, &crowd, 1, NULL), SPRAT_OK);
-    crowd.greedy_ends = true;
-    for (int i = 0; i < 2; i++)
-        pthread_join(greedy[i], NULL);
-    ck_assert_int_eq(crowd.most, 1);
-    end_pool(crowd.pool);
+    for (int round = 0; round < 5; round++) {
+        struct overtaking o = {.pool = new_pool(1)};
+        pthread_t holder, other;
+        ck_assert_int_eq(pthread_create(&holder, NULL, hold_and_come_again, &o), 0);
+        while (!o.is_held)
+            sleep_ms(1);
+        ck_assert_int_eq(pthread_create(&other, NULL, come_second, &o), 0);
+        sleep_ms(50);            /* it waits in the queue by now */
+        ck_assert(!o.other_ran); /* one operation at a time */
+        o.may_end = true;
+        pthread_join(holder, NULL);
+        pthread_join(other, NULL);
+        ck_assert(o.other_was_first);
+        end_pool(o.pool);
+    }
 }
 END_TEST
 
@@ -296,7 +318,8 @@ struct meeting {
     _Atomic int arrived;
     pthread_t caller;
     void (*look)(struct meeting *meeting, bool on_worker);
-    _Atomic int n_on_worker, n_on_caller, n_wrong;
+    _Atomic int n_on_worker, n_on_caller, n_wrong, n_done;
+    _Atomic int32_t cancel;
     long worker_ms; /* how long the worker's tile takes */
 };
 
@@ -312,16 +335,43 @@ static void meet_tile(void *argument, size_t i)
     meeting->look(meeting, on_worker);
     if (on_worker && meeting->worker_ms)
         sleep_ms(meeting->worker_ms);
+    atomic_fetch_add(&meeting->n_done, 1);
 }
 
 static void meet(struct sprat__pool *pool, struct meeting *meeting)
 {
     meeting->caller = pthread_self();
+    sleep_ms(20); /* the worker sleeps by now and must be woken */
     ck_assert_int_eq(sprat__pool_run(pool, meet_tile, meeting, 2, NULL), SPRAT_OK);
+    ck_assert_int_eq(meeting->n_done, 2);
     ck_assert_int_eq(meeting->n_on_worker, 1);
     ck_assert_int_eq(meeting->n_on_caller, 1);
     ck_assert_int_eq(meeting->n_wrong, 0);
 }
+
+/* The caller's tile sets cancel and the caller skips the next; then the worker's tile clears it. */
+static void cancel_shortly(struct meeting *meeting, bool on_worker)
+{
+    if (on_worker && meeting->n_on_worker == 1) {
+        sleep_ms(50);
+        atomic_store(&meeting->cancel, 0);
+    } else if (!on_worker && meeting->n_on_caller == 1) {
+        atomic_store(&meeting->cancel, 1);
+    }
+}
+
+/* Where the worker comes too early nothing was skipped; else all that was left is. */
+START_TEST(a_skipped_tile_ends_the_operation)
+{
+    struct sprat__pool *pool = new_pool(2);
+    for (int round = 0; round < 3; round++) {
+        struct meeting meeting = {.look = cancel_shortly, .caller = pthread_self()};
+        sprat_status status = sprat__pool_run(pool, meet_tile, &meeting, 10, &meeting.cancel);
+        ck_assert_int_eq(meeting.n_done, status == SPRAT_CANCELLED ? 2 : 10);
+    }
+    end_pool(pool);
+}
+END_TEST
 
 static void look_at_signals(struct meeting *meeting, bool on_worker)
 {
@@ -459,6 +509,7 @@ int main(void)
     tcase_add_test(tests, resizes);
     tcase_add_test(tests, callers_queue);
     tcase_add_test(tests, no_caller_starves);
+    tcase_add_test(tests, a_skipped_tile_ends_the_operation);
     tcase_add_test(tests, workers_take_no_signals);
     tcase_add_test(tests, arithmetic_is_the_default_one);
     tcase_add_test(tests, waiting_costs_no_processor);

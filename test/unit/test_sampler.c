@@ -255,6 +255,9 @@ START_TEST(greedy_takes_the_first_of_equals)
     ck_assert_int_eq(draw_once(NULL, logits, 6, NULL, 0), 1);
     float zeros[3] = {-0.0f, 0.0f, 0.0f};
     ck_assert_int_eq(draw_once(NULL, zeros, 3, NULL, 0), 0);
+    struct sprat_sampling cut = settings_with(1, 0);
+    cut.top_k = 1;
+    ck_assert_int_eq(draw_once(&cut, zeros, 3, NULL, 0), 0);
     float one[1] = {-FLT_MAX};
     ck_assert_int_eq(draw_once(NULL, one, 1, NULL, 0), 0);
     /* Only what changes logits takes memory by the vocabulary. */
@@ -532,6 +535,7 @@ START_TEST(refuses_what_is_no_logit)
     for (int i = 0; i < 3; i++)
         logits[i] = -INFINITY;
     ck_assert_int_eq(sprat__sampler_draw(sampler, logits, NULL, 0, &out, &err), SPRAT_NUMERIC);
+    ck_assert_ptr_nonnull(strstr(err.message, "the logits of all 3 tokens are -infinity"));
     logits[2] = -FLT_MAX;
     ck_assert_int_eq(sprat__sampler_draw(sampler, logits, NULL, 0, &out, &err), SPRAT_OK);
     ck_assert_int_eq(out.token, 2);
