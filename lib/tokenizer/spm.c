@@ -59,7 +59,8 @@ static uint32_t spm_join(const void *context, uint32_t key, size_t at, size_t le
     return spm_find(context, at, len);
 }
 
-/* A character that is no token is written as byte tokens; where there are none, once as unknown. */
+/* A character that is no token is written as byte tokens; where there are none, once as unknown. A
+ * file may name any id as unknown: text still becomes no added token. */
 static void spm_emit(const void *context, uint32_t symbol, size_t at, size_t len)
 {
     const struct spm_context *c = context;
@@ -72,8 +73,10 @@ static void spm_emit(const void *context, uint32_t symbol, size_t at, size_t len
         const uint32_t byte = c->prefix && at + i == 0 ? ' ' : c->text[at + i - c->prefix];
         complete = complete && c->t->bytes[byte] != SPRAT__NO_SYMBOL;
     }
-    if (!complete && c->t->facts.unk >= 0)
-        sprat__sink_put(c->sink, (uint32_t)c->t->facts.unk);
+    const sprat_token unk = c->t->facts.unk;
+    if (!complete && unk >= 0 &&
+        (c->t->types[unk] == SPRAT_TOKEN_UNKNOWN || c->t->types[unk] == SPRAT_TOKEN_NORMAL))
+        sprat__sink_put(c->sink, (uint32_t)unk);
     for (size_t i = 0; complete && i < len; i++) {
         const uint32_t byte = c->prefix && at + i == 0 ? ' ' : c->text[at + i - c->prefix];
         sprat__sink_put(c->sink, c->t->bytes[byte]);

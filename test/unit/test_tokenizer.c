@@ -410,6 +410,14 @@ START_TEST(spm_without_byte_tokens)
     finish();
     encode_user("\xe4\xb8\xad");
     IDS_ARE(1, 0);
+    again();
+    memset(&v, 0, sizeof v);
+    v.model = "llama";
+    add_token("</s>", CONTROL); /* taken for unknown, as the file names none */
+    add_piece(LINE, -1);
+    finish();
+    encode_user("\xe4\xb8\xad");
+    IDS_ARE(1);
 }
 END_TEST
 
