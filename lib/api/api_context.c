@@ -87,10 +87,7 @@ sprat_status sprat_context_get_info(const sprat_context *context, sprat_context_
     for (size_t i = 0; i < SPRAT_N_PURPOSES; i++)
         inner.memory_by_purpose[i] = atomic_load(&mem->by_purpose[i]);
     inner.cpu = context->kernels.set;
-    /* The lock guards which pool there is; it does not change what the host can see. */
-    struct sprat_context *unlocked = (struct sprat_context *)(uintptr_t)context;
-    inner.n_threads = sprat__pool_threads(sprat__context_enter(unlocked));
-    sprat__context_leave(unlocked);
+    inner.n_threads = sprat__pool_threads(context->pool);
     return sprat__export(info, &inner, sizeof inner, SPRAT__END_OF(sprat_context_info, reserved),
                          "sprat_context_info", &err);
 }

@@ -230,7 +230,7 @@ sprat_status sprat_model_detokenize(size_t *n_bytes, size_t *n_open, const sprat
     size_t n = 0, n_tail = 0;
     for (size_t i = 0; i < n_tokens; i++) {
         size_t room = n < capacity ? capacity - n : 0;
-        bool start = i == 0 && (flags & SPRAT_DETOKENIZE_START) != 0;
+        bool start = n == 0 && (flags & SPRAT_DETOKENIZE_START) != 0;
         n += sprat__token_bytes(model->model.tokenizer, tokens[i], flags, start,
                                 room ? bytes + n : NULL, room);
     }

@@ -63,7 +63,6 @@ static sprat_status answer_begin(struct sprat_session *session)
         return sprat__fail(&session->err, SPRAT_STATE, "the session is empty: sync a prompt first");
     answer->active = true;
     answer->stops_closed = answer->text_closed = answer->usage_told = false;
-    answer->at_start = true;
     answer->reason = 0;
     answer->n_prompt = session->n_tokens;
     answer->n_generated = 0;
@@ -105,10 +104,10 @@ static sprat_status answer_spell(struct sprat_session *session, sprat_token toke
     struct sprat__answer *answer = &session->answer;
     const struct sprat__tokenizer *tokenizer = session->model->model.tokenizer;
     uint32_t flags = answer->parser ? SPRAT_DETOKENIZE_SPECIAL : 0;
-    size_t n = sprat__token_bytes(tokenizer, token, flags, answer->at_start, NULL, 0);
+    size_t n = sprat__token_bytes(tokenizer, token, flags, false, NULL, 0);
     answer->bytes.len = 0;
     SPRAT_TRY(sprat__buffer_reserve(&answer->bytes, n, &session->err));
-    sprat__token_bytes(tokenizer, token, flags, answer->at_start, answer->bytes.data, n);
+    sprat__token_bytes(tokenizer, token, flags, false, answer->bytes.data, n);
     answer->bytes.len = n;
     return SPRAT_OK;
 }
@@ -126,18 +125,17 @@ static sprat_status answer_choose(struct sprat_session *session)
         answer->pending = -1;
     }
     SPRAT_TRY(sprat__session_last_logits(session));
-    struct sprat_sample sample = {.size = sizeof sample};
-    SPRAT_TRY(sprat__sampler_draw(session->sampler, session->logits, session->tokens,
-                                  session->n_tokens, &sample, &session->err));
-    if (answer_is_end(session, sample.token)) {
+    sprat_token token;
+    SPRAT_TRY(sprat__sampler_choose(session->sampler, session->logits, session->tokens,
+                                    session->n_tokens, &token, &session->err));
+    if (answer_is_end(session, token)) {
         answer->n_generated++;
         answer->reason = SPRAT_DONE_END;
         return SPRAT_OK;
     }
-    SPRAT_TRY(answer_spell(session, sample.token));
+    SPRAT_TRY(answer_spell(session, token));
     answer->n_generated++;
-    answer->pending = sample.token;
-    answer->at_start = false;
+    answer->pending = token;
     uint32_t max_tokens = sprat__sampler_settings(session->sampler)->max_tokens;
     if (max_tokens > 0 && answer->n_generated >= max_tokens)
         answer->reason = SPRAT_DONE_LENGTH;

@@ -7,17 +7,17 @@
 
 enum { CONTEXT_MAX_THREADS = 256 };
 
-static sprat_status context_make_pool(struct sprat_context *context, uint32_t n_threads,
-                                      struct sprat__pool **out, struct sprat__err *err)
+/* The number of threads that 0 stands for, and the limit. */
+static sprat_status context_count_threads(uint32_t *n_threads, struct sprat__err *err)
 {
-    if (n_threads > CONTEXT_MAX_THREADS)
+    if (*n_threads > CONTEXT_MAX_THREADS)
         return sprat__fail(err, SPRAT_INVALID, "n_threads: expected at most %d, found %u",
-                           CONTEXT_MAX_THREADS, n_threads);
-    if (n_threads == 0)
-        n_threads = sprat__available_cores();
-    if (n_threads > CONTEXT_MAX_THREADS)
-        n_threads = CONTEXT_MAX_THREADS;
-    return sprat__pool_create(out, &context->mem, n_threads, err);
+                           CONTEXT_MAX_THREADS, *n_threads);
+    if (*n_threads == 0)
+        *n_threads = sprat__available_cores();
+    if (*n_threads > CONTEXT_MAX_THREADS)
+        *n_threads = CONTEXT_MAX_THREADS;
+    return SPRAT_OK;
 }
 
 /* The context's own memory is counted by the context itself. */
@@ -58,15 +58,13 @@ sprat_status sprat__context_create(struct sprat_context **out,
                     sprat__quote(quoted, sizeof quoted, options->cpu, strlen(options->cpu)));
         goto fail;
     }
-    sprat__mutex_init(&context->lock);
-    sprat__condition_init(&context->changed);
-    if (context_make_pool(context, options->n_threads, &context->pool, err) == SPRAT_OK) {
+    uint32_t n_threads = options->n_threads;
+    if (context_count_threads(&n_threads, err) == SPRAT_OK &&
+        sprat__pool_create(&context->pool, &context->mem, n_threads, err) == SPRAT_OK) {
         context->own_bytes = atomic_load(&context->mem.now);
         *out = context;
         return SPRAT_OK;
     }
-    sprat__condition_end(&context->changed);
-    sprat__mutex_end(&context->lock);
 fail:
     context_free(context);
     return err->status;
@@ -82,49 +80,14 @@ void sprat__context_drop(struct sprat_context *context)
     if (atomic_fetch_sub_explicit(&context->n_references, 1, memory_order_acq_rel) != 1)
         return;
     sprat__pool_destroy(context->pool);
-    sprat__condition_end(&context->changed);
-    sprat__mutex_end(&context->lock);
     context_free(context);
 }
 
 sprat_status sprat__context_set_threads(struct sprat_context *context, uint32_t n_threads,
                                         struct sprat__err *err)
 {
-    struct sprat__pool *fresh = NULL;
-    SPRAT_TRY(context_make_pool(context, n_threads, &fresh, err));
-    sprat__mutex_lock(&context->lock);
-    while (context->is_changing)
-        sprat__condition_wait(&context->changed, &context->lock);
-    context->is_changing = true;
-    while (context->n_users > 0)
-        sprat__condition_wait(&context->changed, &context->lock);
-    struct sprat__pool *old = context->pool;
-    context->pool = fresh;
-    context->is_changing = false;
-    sprat__condition_wake_all(&context->changed);
-    sprat__mutex_unlock(&context->lock);
-    sprat__pool_destroy(old);
-    return SPRAT_OK;
-}
-
-struct sprat__pool *sprat__context_enter(struct sprat_context *context)
-{
-    sprat__mutex_lock(&context->lock);
-    while (context->is_changing)
-        sprat__condition_wait(&context->changed, &context->lock);
-    context->n_users++;
-    struct sprat__pool *pool = context->pool;
-    sprat__mutex_unlock(&context->lock);
-    return pool;
-}
-
-void sprat__context_leave(struct sprat_context *context)
-{
-    sprat__mutex_lock(&context->lock);
-    context->n_users--;
-    if (context->n_users == 0 && context->is_changing)
-        sprat__condition_wake_all(&context->changed);
-    sprat__mutex_unlock(&context->lock);
+    SPRAT_TRY(context_count_threads(&n_threads, err));
+    return sprat__pool_resize(context->pool, n_threads, err);
 }
 
 void sprat__context_log(const struct sprat_context *context, int32_t level, const char *component,

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "kernel/kernel.h"
-#include "os/thread.h"
 #include "thread/pool.h"
 
 struct sprat_context {
@@ -15,12 +14,7 @@ struct sprat_context {
     void *log_user;
     _Atomic uint32_t n_references;
     uint64_t own_bytes; /* allocated for the context itself, at creation */
-    /* The pool changes only while nobody uses it. */
-    struct sprat__mutex lock;
-    struct sprat__condition changed;
     struct sprat__pool *pool;
-    uint32_t n_users; /* steps that are using the pool */
-    bool is_changing; /* somebody waits to replace it: no new users */
 };
 
 /* options: imported. */
@@ -29,12 +23,10 @@ sprat_status sprat__context_create(struct sprat_context **out,
                                    struct sprat__err *err);
 void sprat__context_hold(struct sprat_context *context);
 void sprat__context_drop(struct sprat_context *context);
+/* Waits for the operation under way; n_threads 0: one per available core. The old number stays
+ * where it fails. */
 sprat_status sprat__context_set_threads(struct sprat_context *context, uint32_t n_threads,
                                         struct sprat__err *err);
-
-/* Around every use of the pool. */
-struct sprat__pool *sprat__context_enter(struct sprat_context *context);
-void sprat__context_leave(struct sprat_context *context);
 
 /* Hands a line to the host's log, if there is one. */
 void sprat__context_log(const struct sprat_context *context, int32_t level, const char *component,

@@ -170,6 +170,7 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
     session->step.model = model;
     session->step.kernels = &session->model->context->kernels;
     session->step.kv = &session->kv;
+    session->step.pool = session->model->context->pool;
     session->step.cancel = &session->cancel;
     session->step.frequency = buffers.frequency;
     SPRAT_TRY(sprat__rope_frequencies(model, session->step.kernels, buffers.frequency,
@@ -320,9 +321,7 @@ static sprat_status session_step(struct sprat_session *session, size_t position,
     step->position = position;
     step->n = n;
     sprat__fpstate_enter(&saved);
-    step->pool = sprat__context_enter(session->model->context);
     sprat_status status = session_layers(session, tokens);
-    sprat__context_leave(session->model->context);
     sprat__fpstate_leave(&saved);
     if (status != SPRAT_OK)
         return status;
@@ -442,12 +441,10 @@ static sprat_status session_head(struct sprat_session *session, float *hidden, s
     struct sprat__fpstate saved;
     step->n = n;
     sprat__fpstate_enter(&saved);
-    step->pool = sprat__context_enter(session->model->context);
     sprat_status status = sprat__norm(step, &model->output_norm, hidden, hidden, 1);
     if (status == SPRAT_OK)
         status = sprat__linear(step, &model->output, NULL, hidden, model->config.n_embd, out,
                                model->config.n_vocab);
-    sprat__context_leave(session->model->context);
     sprat__fpstate_leave(&saved);
     if (status != SPRAT_OK)
         return sprat__fail(&session->err, SPRAT_CANCELLED, "cancelled while computing logits");

@@ -58,7 +58,6 @@ struct sprat__answer {
     bool stops_closed; /* nothing more comes out of the stops */
     bool text_closed;  /* nothing more goes to the parser or the host */
     bool usage_told;
-    bool at_start;       /* no token has been turned into bytes yet */
     int32_t reason;      /* SPRAT_DONE_*, 0 while it goes on */
     sprat_token pending; /* chosen, but not yet in the session; -1: none */
     uint64_t n_prompt, n_generated;
