@@ -173,8 +173,12 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
     session->step.pool = session->model->context->pool;
     session->step.cancel = &session->cancel;
     session->step.frequency = buffers.frequency;
-    SPRAT_TRY(sprat__rope_frequencies(model, session->step.kernels, buffers.frequency,
-                                      &session->step.magnitude, err));
+    struct sprat__fpstate saved;
+    sprat__fpstate_enter(&saved);
+    sprat_status status = sprat__rope_frequencies(model, session->step.kernels, buffers.frequency,
+                                                  &session->step.magnitude, err);
+    sprat__fpstate_leave(&saved);
+    SPRAT_TRY(status);
     return sprat__sampler_create(&session->sampler, &session->mem, NULL, model->config.n_vocab,
                                  err);
 }
