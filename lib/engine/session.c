@@ -449,14 +449,12 @@ static sprat_status session_head(struct sprat_session *session, float *hidden, s
     if (status == SPRAT_OK)
         status = sprat__linear(step, &model->output, NULL, hidden, model->config.n_embd, out,
                                model->config.n_vocab);
+    bool is_finite = status == SPRAT_OK && session_is_finite(out, n * model->config.n_vocab);
     sprat__fpstate_leave(&saved);
     if (status != SPRAT_OK)
         return sprat__fail(&session->err, SPRAT_CANCELLED, "cancelled while computing logits");
-    for (size_t row = 0; row < n; row++) {
-        if (!session_is_finite(out + row * model->config.n_vocab, model->config.n_vocab))
-            return sprat__fail(&session->err, SPRAT_NUMERIC, "logits: a value is not finite");
-    }
-    return SPRAT_OK;
+    return is_finite ? SPRAT_OK
+                     : sprat__fail(&session->err, SPRAT_NUMERIC, "logits: a value is not finite");
 }
 
 sprat_status sprat__session_logits(struct sprat_session *session, const size_t *positions, size_t n,

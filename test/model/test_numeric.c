@@ -125,6 +125,27 @@ START_TEST(host_state_changes_no_bit)
 }
 END_TEST
 
+/* Looking for values that are not finite must not raise the host's flags, nor trap. */
+START_TEST(host_flags_stay)
+{
+    struct patched p = patched_open();
+    set(&p, &p.inside->output, 9, 0, INFINITY);
+    sprat_session *session = fixture_session(&p.fixture, 0, SPRAT_KV_F16);
+    float *logits = malloc(p.fixture.n_vocab * sizeof *logits);
+    size_t first = 0;
+    feclearexcept(FE_ALL_EXCEPT);
+    sprat_status accepted = sprat_session_accept(session, 5);
+    sprat_status status = sprat_session_logits(session, &first, 1, logits, p.fixture.n_vocab);
+    int raised = fetestexcept(FE_ALL_EXCEPT);
+    ck_assert_int_eq(accepted, SPRAT_OK);
+    ck_assert_int_eq(status, SPRAT_NUMERIC);
+    ck_assert_int_eq(raised, 0);
+    free(logits);
+    sprat_session_destroy(session);
+    patched_close(&p);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "model.gguf";
@@ -133,6 +154,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, weights_that_are_not_finite);
     tcase_add_test(tests, host_state_changes_no_bit);
+    tcase_add_test(tests, host_flags_stay);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
