@@ -91,6 +91,16 @@ START_TEST(weights_that_are_not_finite)
 }
 END_TEST
 
+/* The sum of squares overflows: a norm would give zeros, which look like numbers. */
+START_TEST(norms_that_overflow)
+{
+    struct patched p = patched_open();
+    set_row(&p, &p.inside->embedding, 7, 1e30f);
+    check_refused(&p, 5, 7);
+    patched_close(&p);
+}
+END_TEST
+
 START_TEST(host_state_changes_no_bit)
 {
     static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
@@ -153,6 +163,7 @@ int main(int argc, char **argv)
     TCase *tests = tcase_create("numeric");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, weights_that_are_not_finite);
+    tcase_add_test(tests, norms_that_overflow);
     tcase_add_test(tests, host_state_changes_no_bit);
     tcase_add_test(tests, host_flags_stay);
     suite_add_tcase(suite, tests);

@@ -4,6 +4,7 @@
 #include "kernel/scalar/exp32.h"
 #include "kernel/scalar/lanes.h"
 
+#include <float.h>
 #include <math.h>
 
 float sprat__sum_squares_f32_scalar(const float *x, size_t n)
@@ -17,7 +18,8 @@ void sprat__rms_norm_f32_scalar(float *y, const float *x, const float *weight, s
                                 float epsilon)
 {
     float mean = sprat__sum_squares_f32_scalar(x, n) / (float)n;
-    float scale = 1.0f / sqrtf(mean + epsilon);
+    /* Of a sum that has overflowed 1 / sqrt would make zeros, which look like numbers. */
+    float scale = mean <= FLT_MAX ? 1.0f / sqrtf(mean + epsilon) : NAN;
     for (size_t i = 0; i < n; i++)
         y[i] = x[i] * scale * weight[i];
 }
