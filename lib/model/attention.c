@@ -7,6 +7,7 @@
  * from left to right; what a query may not see is skipped, never multiplied. */
 #include "model/step.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -66,6 +67,14 @@ static void attention_combine(const struct sprat__step *step, struct attention_b
     block->sum[query] = block->sum[query] * both[0] + sum * both[1];
 }
 
+/* A score of -infinity would weigh 0, and its key, which overflowed, would be skipped unseen. */
+static float attention_score(const struct attention_job *job, const float *q, const float *key)
+{
+    size_t dim = job->step->model->config.key_dim;
+    float score = job->step->kernels->dot_f32(q, key, dim) * job->scale;
+    return score >= -FLT_MAX ? score : NAN;
+}
+
 /* Adds the tile of keys that begins at first. */
 static void attention_tile(const struct attention_job *job, struct attention_block *block,
                            uint32_t kv_head, size_t first)
@@ -81,8 +90,7 @@ static void attention_tile(const struct attention_job *job, struct attention_blo
         const float *key = attention_row(step, keys, j, config->key_dim, unpacked);
         for (size_t i = 0; i < block->n; i++) {
             if (first + j <= block->position + i)
-                score[i][j] =
-                    step->kernels->dot_f32(block->q[i], key, config->key_dim) * job->scale;
+                score[i][j] = attention_score(job, block->q[i], key);
         }
     }
     float max[ATTENTION_QUERIES], total[ATTENTION_QUERIES];

@@ -101,6 +101,31 @@ START_TEST(norms_that_overflow)
 }
 END_TEST
 
+/* A key beyond the range of f16 whose score is -infinity: the token would be skipped unseen. */
+START_TEST(keys_that_overflow)
+{
+    struct patched p = patched_open();
+    const struct sprat__config *config = &p.inside->config;
+    const struct sprat__layer *layer = &p.inside->layers[0];
+    for (sprat_token token = 5; token <= 7; token += 2)
+        set_row(&p, &p.inside->embedding, (size_t)token, 0.0f);
+    set(&p, &p.inside->embedding, 5, 0, 1.0f);
+    set(&p, &p.inside->embedding, 7, 1, 1.0f);
+    for (size_t row = 0; row < layer->q.n_rows; row++)
+        set_row(&p, &layer->q, row, 0.0f);
+    for (size_t row = 0; row < layer->k.n_rows; row++)
+        set_row(&p, &layer->k, row, 0.0f);
+    size_t dim = config->key_dim, last_pair = config->rope.n_dims - 2;
+    set(&p, &layer->attn_norm, 0, 1, 1.0f);
+    for (size_t head = 0; head < config->n_heads; head++)
+        set(&p, &layer->q, head * dim + last_pair, 1, -1.0f);
+    for (size_t head = 0; head < config->n_kv_heads; head++)
+        set(&p, &layer->k, head * dim + last_pair, 1, 1e6f);
+    check_refused(&p, 5, 7);
+    patched_close(&p);
+}
+END_TEST
+
 START_TEST(host_state_changes_no_bit)
 {
     static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
@@ -164,6 +189,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, weights_that_are_not_finite);
     tcase_add_test(tests, norms_that_overflow);
+    tcase_add_test(tests, keys_that_overflow);
     tcase_add_test(tests, host_state_changes_no_bit);
     tcase_add_test(tests, host_flags_stay);
     suite_add_tcase(suite, tests);
