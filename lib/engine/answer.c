@@ -64,7 +64,7 @@ static sprat_status answer_begin(struct sprat_session *session)
     answer->active = true;
     answer->stops_closed = answer->text_closed = answer->usage_told = false;
     answer->reason = 0;
-    answer->n_prompt = session->n_tokens;
+    answer->n_prompt = session->n_tokens + (answer->pending >= 0);
     answer->n_generated = 0;
     if (answer->stops)
         sprat__stops_reset(answer->stops);
@@ -98,7 +98,8 @@ static bool answer_is_end(const struct sprat_session *session, sprat_token token
            (session->answer.parser && answer_opens_turn(tokenizer, token));
 }
 
-/* The token's bytes become answer->bytes. */
+/* The token's bytes become answer->bytes. None begins a text: the prompt stands before them all, so
+ * a space that SentencePiece puts before a word is part of the answer. */
 static sprat_status answer_spell(struct sprat_session *session, sprat_token token)
 {
     struct sprat__answer *answer = &session->answer;

@@ -3,12 +3,13 @@
 
     make_tiny_gguf.py OUT [--arch llama|qwen2|qwen3] [--layers N] [--embd N] [--heads N] [--kv-heads N] [--ff N]
                           [--ctx N] [--type F32|F16] [--tied] [--endless] [--template NAME|FILE] [--vocab-only]
-                          [--seed N] [--says TEXT]... [--after CHARACTER]
+                          [--seed N] [--spm] [--says TEXT]... [--after CHARACTER]
 
 The vocabulary is a real byte-level one: three control tokens, the 256 bytes, and a few merges (pre-tokeniser
 "smollm"). The chat template is SmolLM2's; --template none leaves it out, a file's text replaces it. Equal arguments
 give equal bytes on every machine: the weights come from random.Random(seed).random(), which Python promises not to
-change. --endless: answers do not end, for the logits of the control tokens are 0 and others are well above.
+change. --spm: the vocabulary is SentencePiece's instead: control tokens and bytes. --endless: answers do not end, for
+the logits of the control tokens are 0 and others are well above.
 
 --says TEXT, repeated, makes a model that says these pieces, each as one token, and then ends its turn: after a token
 that ends a prompt (--after, default the newline) comes the first piece, after each piece the next, whatever stood
@@ -25,7 +26,7 @@ from array import array
 U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 TENSOR_TYPES = {"F32": (0, 4), "F16": (1, 2)}
 ALIGNMENT = 32
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
 END_OF_TURN = 2
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -64,21 +65,25 @@ def value(kind, x):
     return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], x)
 
 
-def vocabulary(says):
+def vocabulary(says, spm):
     """Texts and types of all tokens; what the model says comes last."""
     letters = byte_letters()
-    tokens = SPECIALS + letters + [merge.replace(" ", "") for merge in MERGES]
-    types = [CONTROL] * len(SPECIALS) + [NORMAL] * (len(tokens) - len(SPECIALS))
+    if spm:
+        tokens = SPECIALS + ["<0x%02X>" % byte for byte in range(256)]
+    else:
+        tokens = SPECIALS + letters + [merge.replace(" ", "") for merge in MERGES]
+    types = [CONTROL] * len(SPECIALS) + [BYTE if spm else NORMAL] * (len(tokens) - len(SPECIALS))
     for text in says:
         tag = text.startswith("<") and text.endswith(">")
-        tokens.append(text if tag else "".join(letters[byte] for byte in text.encode("utf-8")))
+        spelt = text.replace(" ", "\u2581") if spm else "".join(letters[byte] for byte in text.encode("utf-8"))
+        tokens.append(text if tag else spelt)
         types.append(USER_DEFINED if tag else NORMAL)
     if len(set(tokens)) != len(tokens):
         raise ValueError("a piece is there already")
     return tokens, types
 
 
-def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types):
+def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types, spm):
     head = embd // heads
     keys = [
         ("general.architecture", STRING, arch),
@@ -96,10 +101,11 @@ def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, typ
         (arch + ".rope.freq_base", F32, 10000.0),
         (arch + ".rope.dimension_count", U32, head),
         (arch + ".vocab_size", U32, len(tokens)),
-        ("tokenizer.ggml.model", STRING, "gpt2"),
-        ("tokenizer.ggml.pre", STRING, "smollm"),
+        ("tokenizer.ggml.model", STRING, "llama" if spm else "gpt2"),
+        *([] if spm else [("tokenizer.ggml.pre", STRING, "smollm")]),
         ("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)),
         ("tokenizer.ggml.token_type", ARRAY, (I32, types)),
+        ("tokenizer.ggml.scores", ARRAY, (F32, [0.0] * len(tokens))) if spm else
         ("tokenizer.ggml.merges", ARRAY, (STRING, MERGES)),
         ("tokenizer.ggml.bos_token_id", U32, 1),
         ("tokenizer.ggml.eos_token_id", U32, 2),
@@ -175,16 +181,17 @@ def scripted(values, name, embd, embedding, chain):
 
 
 def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=512, type="F32", tied=False,
-              endless=False, template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1, says=(), after="\n"):
+              endless=False, template=SMOLLM2_TEMPLATE, vocab_only=False, seed=1, spm=False, says=(),
+              after="\n"):
     """The file's bytes. template: the text itself, or None."""
     if embd % heads or (embd // heads) % 2 or heads % kv_heads:
         raise ValueError("embd must be heads times an even number, and heads a multiple of kv_heads")
     if (endless or says) and tied:
         raise ValueError("endless and says need an output matrix of its own")
     rng = random.Random(seed)
-    tokens, types = vocabulary(says)
+    tokens, types = vocabulary(says, spm)
     path = [len(SPECIALS) + ord(after), *range(len(tokens) - len(says), len(tokens)), END_OF_TURN]
-    keys = metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types)
+    keys = metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types, spm)
     listed = [] if vocab_only else tensors(arch, layers, embd, heads, kv_heads, ff, len(tokens), tied)
     head = bytearray(struct.pack("<4sIQQ", b"GGUF", 3, len(listed), len(keys)))
     for name, kind, x in keys:
@@ -222,6 +229,7 @@ def main():
     parser.add_argument("--template", default="smollm2", help='"smollm2", "none", or a file with the template')
     parser.add_argument("--vocab-only", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--spm", action="store_true")
     parser.add_argument("--says", action="append", default=[])
     parser.add_argument("--after", default="\n")
     arguments = vars(parser.parse_args())
