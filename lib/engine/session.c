@@ -358,6 +358,8 @@ static void session_cut(struct sprat_session *session, size_t n_tokens)
         session->kept_from = session->kept_to;
     if (session->logits_at != SIZE_MAX && session->logits_at >= n_tokens)
         session->logits_at = SIZE_MAX;
+    if (session->n_reused > n_tokens)
+        session->n_reused = n_tokens;
 }
 
 /* Computes tokens behind the present ones, chunk by chunk; memory is there. The session grows by

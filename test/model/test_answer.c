@@ -67,6 +67,23 @@ START_TEST(an_answer_goes_on_after_its_length)
 }
 END_TEST
 
+START_TEST(reuse_is_of_the_prompt)
+{
+    struct fixture fixture = fixture_open(model_path, NULL);
+    sprat_session *session = begin(&fixture, 4, 1);
+    sprat_token held[4];
+    size_t n;
+    ck_assert_int_eq(sprat_session_tokens(&n, session, held, 4), SPRAT_OK);
+    ck_assert_int_eq(sprat_session_sync(&n, session, held, 4), SPRAT_OK);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_int_eq(sprat_session_rewind(session, 1), SPRAT_OK);
+    expect_text(session, " one");
+    expect_end(session, 1, 1, SPRAT_DONE_LENGTH);
+    sprat_session_destroy(session);
+    fixture_close(&fixture);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "spaces.gguf";
@@ -74,6 +91,7 @@ int main(int argc, char **argv)
     TCase *tests = tcase_create("answer");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, an_answer_goes_on_after_its_length);
+    tcase_add_test(tests, reuse_is_of_the_prompt);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
