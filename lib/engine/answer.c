@@ -6,8 +6,23 @@
 
 #include <string.h>
 
-/* The longest stop text, held back by the stops. */
-enum { ANSWER_HELD_BYTES = 256 };
+/* The longest stop text, held back by the stops; room that answers need in all known vocabularies,
+ * whose tokens have a few hundred bytes at most. */
+enum { ANSWER_HELD_BYTES = 256, ANSWER_ROOM = 2048 };
+
+sprat_status sprat__answer_init(struct sprat_session *session, struct sprat__err *err)
+{
+    struct sprat__answer *answer = &session->answer;
+    answer->pending = -1;
+    answer->bytes.mem = answer->text.mem = &session->mem;
+    SPRAT_TRY(sprat__buffer_reserve(&answer->bytes, ANSWER_ROOM, err));
+    return sprat__buffer_reserve(&answer->text, ANSWER_ROOM, err);
+}
+
+size_t sprat__answer_bytes(void)
+{
+    return 2 * sprat__block_bytes(ANSWER_ROOM, 1);
+}
 
 sprat_status sprat__answer_set_sampling(struct sprat_session *session,
                                         const struct sprat_sampling *sampling)

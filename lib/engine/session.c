@@ -133,10 +133,12 @@ sprat_status sprat__session_bytes(const struct sprat__model *model,
     SPRAT_TRY(session_scratch_bytes(model, shape, &scratch, err));
     struct sprat__kv_shape kv_shape = sprat__model_kv_shape(model, shape->element_bytes);
     *cache = sprat__kv_bytes(&kv_shape, shape->n_ctx);
-    uint64_t parts[] = {*cache, sprat__block_bytes(scratch, 1),
+    uint64_t parts[] = {*cache,
+                        sprat__block_bytes(scratch, 1),
                         sprat__block_bytes(1, sizeof(struct sprat_session)),
                         sprat__block_bytes(shape->n_ctx, sizeof(sprat_token)),
-                        sprat__sampler_bytes(NULL, model->config.n_vocab)};
+                        sprat__sampler_bytes(NULL, model->config.n_vocab),
+                        sprat__answer_bytes()};
     *all = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!sprat__add_u64(*all, parts[i], all) || parts[i] == SIZE_MAX)
@@ -179,8 +181,9 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
                                                   &session->step.magnitude, err);
     sprat__fpstate_leave(&saved);
     SPRAT_TRY(status);
-    return sprat__sampler_create(&session->sampler, &session->mem, NULL, model->config.n_vocab,
-                                 err);
+    SPRAT_TRY(
+        sprat__sampler_create(&session->sampler, &session->mem, NULL, model->config.n_vocab, err));
+    return sprat__answer_init(session, err);
 }
 
 sprat_status sprat__session_create(struct sprat_session **out, struct sprat_model *model,
@@ -196,13 +199,9 @@ sprat_status sprat__session_create(struct sprat_session **out, struct sprat_mode
         return err->status;
     sprat__model_hold(model);
     session->model = model;
-    struct sprat__mem *mem = &session->mem;
-    sprat__mem_child(mem, parent);
+    sprat__mem_child(&session->mem, parent);
     session->shape = shape;
     session->logits_at = SIZE_MAX;
-    session->answer.pending = -1;
-    session->answer.bytes.mem = mem;
-    session->answer.text.mem = mem;
     if (session_fill(session, err) != SPRAT_OK) {
         sprat__session_destroy(session);
         return err->status;

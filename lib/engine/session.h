@@ -113,6 +113,10 @@ sprat_status sprat__session_logits(struct sprat_session *session, const size_t *
 sprat_status sprat__session_last_logits(struct sprat_session *session);
 
 /* answer.c */
+/* Takes the answer's buffers, of sprat__answer_bytes, so that no event allocates in ordinary use.
+ */
+sprat_status sprat__answer_init(struct sprat_session *session, struct sprat__err *err);
+size_t sprat__answer_bytes(void);
 sprat_status sprat__answer_set_sampling(struct sprat_session *session,
                                         const struct sprat_sampling *sampling);
 /* Ends the answer under way; the host has changed the session. */

@@ -84,6 +84,26 @@ START_TEST(reuse_is_of_the_prompt)
 }
 END_TEST
 
+START_TEST(nothing_is_allocated_after_reserve)
+{
+    struct fixture fixture = fixture_open(model_path, NULL);
+    sprat_session *session = begin(&fixture, 1, 0);
+    sprat_session_stats before, after;
+    sprat_init(&before, sizeof before);
+    sprat_init(&after, sizeof after);
+    ck_assert_int_eq(sprat_session_reserve(session, 64), SPRAT_OK);
+    ck_assert_int_eq(sprat_session_get_stats(session, &before), SPRAT_OK);
+    expect_text(session, " one");
+    expect_text(session, " two");
+    expect_text(session, " three");
+    expect_end(session, 1, 4, SPRAT_DONE_END);
+    ck_assert_int_eq(sprat_session_get_stats(session, &after), SPRAT_OK);
+    ck_assert_uint_eq(after.heap_bytes, before.heap_bytes);
+    sprat_session_destroy(session);
+    fixture_close(&fixture);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "spaces.gguf";
@@ -92,6 +112,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, an_answer_goes_on_after_its_length);
     tcase_add_test(tests, reuse_is_of_the_prompt);
+    tcase_add_test(tests, nothing_is_allocated_after_reserve);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
