@@ -149,7 +149,10 @@ sprat_status sprat__config_read(struct sprat__config *config, const struct sprat
                          &config->key_dim));
     SPRAT_TRY(config_u32(&reader, "attention.value_length", usual, 1, SPRAT__MAX_HEAD_DIM,
                          &config->value_dim));
-    SPRAT_TRY(config_f32(&reader, "attention.layer_norm_rms_epsilon", 1e-5f, 0.0f, 1.0f,
+    /* No fallback: the families differ, and a wrong one goes unseen. */
+    if (!sprat__gguf_key(gguf, config_key(&reader, "attention.layer_norm_rms_epsilon")))
+        return sprat__fail(err, SPRAT_BAD_CONFIG, "key %s: missing", reader.key);
+    SPRAT_TRY(config_f32(&reader, "attention.layer_norm_rms_epsilon", 0.0f, 0.0f, 1.0f,
                          &config->epsilon));
     return config_rope(&reader, config);
 }
