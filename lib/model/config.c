@@ -10,6 +10,7 @@ enum { CONFIG_KEY_BYTES = 96 };
 struct config_reader {
     const struct sprat__gguf *gguf;
     const char *arch;
+    uint32_t n_layers; /* 0 until block_count is read */
     struct sprat__err *err;
     char key[CONFIG_KEY_BYTES];
 };
@@ -31,6 +32,10 @@ static sprat_status config_u32(struct config_reader *reader, const char *name, u
         *out = fallback;
         return SPRAT_OK;
     }
+    if (entry && entry->type == SPRAT__GGUF_ARRAY && entry->count < reader->n_layers)
+        return sprat__fail(reader->err, SPRAT_BAD_CONFIG,
+                           "key %s: expected %u elements, one per layer, found %llu", key,
+                           reader->n_layers, (unsigned long long)entry->count);
     bool found;
     SPRAT_TRY(sprat__gguf_u32_at(reader->gguf, key, 0, out, &found, reader->err));
     if (!found)
@@ -127,6 +132,7 @@ sprat_status sprat__config_read(struct sprat__config *config, const struct sprat
     struct config_reader reader = {.gguf = gguf, .arch = arch, .err = err};
     const uint32_t wide = 1u << 24;
     SPRAT_TRY(config_u32(&reader, "block_count", 0, 1, 4096, &config->n_layers));
+    reader.n_layers = config->n_layers;
     SPRAT_TRY(config_u32(&reader, "embedding_length", 0, 1, wide, &config->n_embd));
     SPRAT_TRY(config_u32(&reader, "feed_forward_length", 0, 1, wide, &config->n_ff));
     SPRAT_TRY(config_u32(&reader, "context_length", 0, 1, 1u << 23, &config->n_ctx_train));

@@ -126,6 +126,8 @@ START_TEST(one_value_per_layer)
         {{40, 40, 40}, 3, SPRAT_OK, ""},
         {{40, 40, 40, 40}, 4, SPRAT_OK, ""},
         {{40, 48, 40}, 3, SPRAT_UNSUPPORTED, "layer 1 has 48"},
+        {{40, 40}, 2, SPRAT_BAD_CONFIG, "expected 3 elements, one per layer, found 2"},
+        {{0}, 0, SPRAT_BAD_CONFIG, "expected 3 elements, one per layer, found 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sprat__config config;
