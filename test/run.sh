@@ -147,7 +147,8 @@ if [ $quick = no ]; then
 
     echo "==== example"
     if answer=$(./examples/quickstart.sh --model "$SPRAT_TEST_MODEL" 'What is the capital of France?' </dev/null) &&
-        case $answer in *Paris*) ;; *) false ;; esac; then
+        case $answer in *Paris*) ;; *) false ;; esac &&
+        ! grep 'warning:' build/quickstart/quickstart.log; then
         add example 1 0 0
     else
         echo "quickstart.sh answered: ${answer-}"

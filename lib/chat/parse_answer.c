@@ -132,7 +132,8 @@ static void parse_warn(struct parse_state *state, enum parse_warning warning)
     for (uint32_t i = 0; i < state->n_warnings; i++)
         if (state->warnings[i] == warning)
             return;
-    state->warnings[state->n_warnings++] = (uint8_t)warning;
+    if (state->n_warnings < PARSE_N_WARNINGS) /* always: each is there once; gcc -O3 asks */
+        state->warnings[state->n_warnings++] = (uint8_t)warning;
 }
 
 /* Notes whether bytes, with those in space_part, are white space; false once they are not. */

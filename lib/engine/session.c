@@ -129,7 +129,7 @@ sprat_status sprat__session_bytes(const struct sprat__model *model,
                                   const struct sprat__session_shape *shape, uint64_t *all,
                                   uint64_t *cache, struct sprat__err *err)
 {
-    size_t scratch;
+    size_t scratch = 0;
     SPRAT_TRY(session_scratch_bytes(model, shape, &scratch, err));
     struct sprat__kv_shape kv_shape = sprat__model_kv_shape(model, shape->element_bytes);
     *cache = sprat__kv_bytes(&kv_shape, shape->n_ctx);
@@ -156,7 +156,7 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
     const struct sprat__model *model = &session->model->model;
     struct sprat__kv_shape kv_shape = sprat__model_kv_shape(model, session->shape.element_bytes);
     SPRAT_TRY(sprat__kv_create(&session->kv, &session->mem, &kv_shape, session->shape.n_ctx, err));
-    size_t bytes;
+    size_t bytes = 0;
     SPRAT_TRY(session_scratch_bytes(model, &session->shape, &bytes, err));
     session->scratch = sprat__new(&session->mem, bytes, 1, SPRAT_PURPOSE_SCRATCH, err);
     if (!session->scratch)
