@@ -71,21 +71,16 @@ void sprat__mem_child(struct sprat__mem *mem, struct sprat__mem *parent)
     mem->parent = parent;
 }
 
-/* Counts bytes in one account before they are taken; false where its budget forbids it. */
-static bool alloc_claim_one(struct sprat__mem *mem, uint64_t bytes)
+/* Counts bytes in one account before they are taken; false where its budget forbids it. total: what
+ * the account then holds. */
+static bool alloc_claim_one(struct sprat__mem *mem, uint64_t bytes, uint64_t *total)
 {
     uint64_t now = atomic_load_explicit(&mem->now, memory_order_relaxed);
-    uint64_t next;
     do {
-        if (!sprat__add_u64(now, bytes, &next) || (mem->budget != 0 && next > mem->budget))
+        if (!sprat__add_u64(now, bytes, total) || (mem->budget != 0 && *total > mem->budget))
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&mem->now, &now, next, memory_order_relaxed,
+    } while (!atomic_compare_exchange_weak_explicit(&mem->now, &now, *total, memory_order_relaxed,
                                                     memory_order_relaxed));
-    uint64_t peak = atomic_load_explicit(&mem->peak, memory_order_relaxed);
-    while (next > peak &&
-           !atomic_compare_exchange_weak_explicit(&mem->peak, &peak, next, memory_order_relaxed,
-                                                  memory_order_relaxed)) {
-    }
     return true;
 }
 
@@ -97,11 +92,11 @@ static void alloc_unclaim(struct sprat__mem *mem, const struct sprat__mem *end, 
 }
 
 /* Counts bytes in this account and those it is part of, or in none; returns the one that forbids
- * it, NULL if none does. */
-static const struct sprat__mem *alloc_claim(struct sprat__mem *mem, uint64_t bytes)
+ * it, NULL if none does. total: what the outermost then holds. */
+static const struct sprat__mem *alloc_claim(struct sprat__mem *mem, uint64_t bytes, uint64_t *total)
 {
     for (struct sprat__mem *at = mem; at; at = at->parent) {
-        if (!alloc_claim_one(at, bytes)) {
+        if (!alloc_claim_one(at, bytes, total)) {
             alloc_unclaim(mem, at, bytes);
             return at;
         }
@@ -109,14 +104,26 @@ static const struct sprat__mem *alloc_claim(struct sprat__mem *mem, uint64_t byt
     return NULL;
 }
 
-static void alloc_count(struct sprat__mem *mem, uint32_t purpose, uint64_t bytes, bool taken)
+/* A claimed block is there: total may be the most the outermost account ever held. */
+static void alloc_count_taken(struct sprat__mem *mem, uint32_t purpose, uint64_t bytes,
+                              uint64_t total)
 {
-    for (; mem; mem = mem->parent) {
-        if (taken)
-            atomic_fetch_add_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
-        else
-            atomic_fetch_sub_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+    for (;; mem = mem->parent) {
+        atomic_fetch_add_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
+        if (!mem->parent)
+            break;
     }
+    uint64_t peak = atomic_load_explicit(&mem->peak, memory_order_relaxed);
+    while (total > peak &&
+           !atomic_compare_exchange_weak_explicit(&mem->peak, &peak, total, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+static void alloc_count_freed(struct sprat__mem *mem, uint32_t purpose, uint64_t bytes)
+{
+    for (; mem; mem = mem->parent)
+        atomic_fetch_sub_explicit(&mem->by_purpose[purpose], bytes, memory_order_relaxed);
 }
 
 void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t purpose,
@@ -127,7 +134,8 @@ void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t pur
         sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: %zu elements of %zu bytes", n, size);
         return NULL;
     }
-    const struct sprat__mem *full = alloc_claim(mem, bytes);
+    uint64_t total;
+    const struct sprat__mem *full = alloc_claim(mem, bytes, &total);
     if (full) {
         sprat__fail(
             err, SPRAT_OVER_BUDGET, "memory budget: %llu bytes allowed, %llu held, %zu more needed",
@@ -140,7 +148,7 @@ void *sprat__new_raw(struct sprat__mem *mem, size_t n, size_t size, uint32_t pur
         sprat__fail(err, SPRAT_NO_MEMORY, "out of memory: the allocator refused %zu bytes", bytes);
         return NULL;
     }
-    alloc_count(mem, purpose, bytes, true);
+    alloc_count_taken(mem, purpose, bytes, total);
     struct block_header header = {bytes, purpose};
     memcpy(block, &header, sizeof header);
     return block + BLOCK_HEADER_BYTES;
@@ -159,8 +167,9 @@ void sprat__mem_adopt(struct sprat__mem *mem, void *ptr)
 {
     struct block_header header;
     memcpy(&header, (char *)ptr - BLOCK_HEADER_BYTES, sizeof header);
-    alloc_claim(mem, header.bytes);
-    alloc_count(mem, header.purpose, header.bytes, true);
+    uint64_t total = 0;
+    (void)alloc_claim(mem, header.bytes, &total);
+    alloc_count_taken(mem, header.purpose, header.bytes, total);
 }
 
 void sprat__free(struct sprat__mem *mem, void *ptr)
@@ -171,7 +180,7 @@ void sprat__free(struct sprat__mem *mem, void *ptr)
     struct block_header header;
     memcpy(&header, block, sizeof header);
     mem->free(mem->user, block, header.bytes, header.purpose);
-    alloc_count(mem, header.purpose, header.bytes, false);
+    alloc_count_freed(mem, header.purpose, header.bytes);
     alloc_unclaim(mem, NULL, header.bytes);
 }
 

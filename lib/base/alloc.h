@@ -15,7 +15,7 @@ struct sprat__mem {
     void (*free)(void *user, void *ptr, size_t bytes, uint32_t purpose);
     uint64_t budget; /* 0: none */
     _Atomic uint64_t now;
-    _Atomic uint64_t peak;
+    _Atomic uint64_t peak; /* kept where there is no parent */
     _Atomic uint64_t by_purpose[SPRAT_N_PURPOSES];
 };
 

@@ -26,6 +26,32 @@ START_TEST(counts_and_caps)
 }
 END_TEST
 
+static void *refuse(void *user, size_t bytes, size_t alignment, uint32_t purpose)
+{
+    (void)user, (void)bytes, (void)alignment, (void)purpose;
+    return NULL;
+}
+
+/* Bytes that the allocator refused were never held. */
+START_TEST(refused_bytes_are_no_peak)
+{
+    struct sprat__mem mem, child;
+    struct sprat__err err;
+    sprat__mem_init(&mem, NULL, 0);
+    sprat__mem_child(&child, &mem);
+    char *a = sprat__new(&child, 10, 100, SPRAT_PURPOSE_CACHE, &err);
+    ck_assert_ptr_nonnull(a);
+    child.alloc = refuse;
+    ck_assert_ptr_null(sprat__new(&child, 1000, 100, SPRAT_PURPOSE_CACHE, &err));
+    ck_assert_int_eq(err.status, SPRAT_NO_MEMORY);
+    ck_assert_uint_eq(child.now, sprat__block_bytes(10, 100));
+    ck_assert_uint_eq(mem.now, child.now);
+    ck_assert_uint_eq(mem.peak, mem.now);
+    sprat__free(&child, a);
+    ck_assert_uint_eq(mem.now, 0);
+}
+END_TEST
+
 START_TEST(buffer_grows)
 {
     struct sprat__mem mem;
@@ -55,6 +81,7 @@ int main(void)
     Suite *suite = suite_create("alloc");
     TCase *tests = tcase_create("alloc");
     tcase_add_test(tests, counts_and_caps);
+    tcase_add_test(tests, refused_bytes_are_no_peak);
     tcase_add_test(tests, buffer_grows);
     tcase_add_test(tests, quotes);
     suite_add_tcase(suite, tests);
