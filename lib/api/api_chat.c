@@ -52,6 +52,9 @@ static sprat_status chat_import_begin(struct chat_import *import, struct sprat__
         return sprat__fail(err, SPRAT_INVALID, "chat: expected a struct, found NULL");
     SPRAT_TRY(sprat__import(&import->chat, sizeof import->chat, SPRAT__END_OF(sprat_chat, reserved),
                             chat, "sprat_chat", err));
+    if (import->chat.reserved != 0)
+        return sprat__fail(err, SPRAT_UNSUPPORTED, "sprat_chat.reserved: expected 0, found %u",
+                           import->chat.reserved);
     sprat_status status = chat_import_messages(import, err);
     if (status != SPRAT_OK)
         chat_import_end(import);

@@ -40,6 +40,9 @@ static sprat_status context_import(struct sprat_context_options *to,
 {
     SPRAT_TRY(sprat__import(to, sizeof *to, SPRAT__END_OF(sprat_context_options, reserved), from,
                             "sprat_context_options", err));
+    if (to->reserved != 0)
+        return sprat__fail(err, SPRAT_UNSUPPORTED,
+                           "sprat_context_options.reserved: expected 0, found %u", to->reserved);
     if (!to->allocator)
         return SPRAT_OK;
     SPRAT_TRY(sprat__import(allocator, sizeof *allocator, SPRAT__END_OF(sprat_allocator, free),

@@ -48,11 +48,14 @@ sprat_status sprat_model_plan(sprat_plan *out, sprat_context *context, const spr
 {
     struct sprat__err inner = {0};
     struct sprat_plan plan = {.size = sizeof plan};
-    sprat_status status =
-        model_plan(&plan, context, source, model_options, session_options, &inner);
-    if (status == SPRAT_OK)
-        status = sprat__export(out, &plan, sizeof plan,
-                               SPRAT__END_OF(sprat_plan, kv_bytes_per_token), "sprat_plan", &inner);
+    const size_t first = SPRAT__END_OF(sprat_plan, kv_bytes_per_token);
+    sprat_status status = sprat__export_check(out, first, "sprat_plan", &inner);
+    if (status != SPRAT_OK)
+        return sprat__report(err, &inner, status);
+    status = model_plan(&plan, context, source, model_options, session_options, &inner);
+    if (status != SPRAT_OK)
+        plan = (struct sprat_plan){.size = sizeof plan};
+    (void)sprat__export(out, &plan, sizeof plan, first, "sprat_plan", &inner);
     return sprat__report(err, &inner, status);
 }
 

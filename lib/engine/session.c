@@ -28,6 +28,10 @@ sprat_status sprat__session_shape(struct sprat__session_shape *shape,
     if (!model->family)
         return sprat__fail(err, SPRAT_NO_WEIGHTS,
                            "the model file holds a vocabulary only: a session needs weights");
+    if (options->reserved != 0)
+        return sprat__fail(err, SPRAT_UNSUPPORTED,
+                           "sprat_session_options.reserved: expected 0, found %u",
+                           options->reserved);
     uint32_t n_trained = model->config.n_ctx_train;
     SPRAT_TRY(session_limit("n_ctx", options->n_ctx, n_trained, n_trained, &shape->n_ctx, err));
     SPRAT_TRY(session_limit("n_chunk", options->n_chunk, SESSION_CHUNK, SESSION_MAX_CHUNK,

@@ -149,6 +149,10 @@ START_TEST(refusals_leave_the_session)
     ask(&c, "r1-distill-qwen");
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_OK);
     ck_assert_str_eq(told(session, 1, out), "R:hm");
+    c.chat.reserved = 1;
+    ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(sprat_session_error(session), "reserved"));
+    c.chat.reserved = 0;
     c.chat.dialect = "klingon";
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_UNKNOWN_TEMPLATE);
     ck_assert_str_eq(sprat_session_error(session),

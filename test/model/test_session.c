@@ -280,6 +280,42 @@ START_TEST(plan_tells_the_peak)
 }
 END_TEST
 
+/* What a later release may say in a reserved field must not go unheard, and a plan that failed
+ * tells nothing. */
+START_TEST(reserved_fields_are_zero)
+{
+    struct fixture fixture = fixture_open(model_path, NULL);
+    sprat_source source = fixture_source(model_path);
+    sprat_context_options context_options;
+    sprat_session_options options;
+    sprat_plan plan;
+    sprat_error error;
+    sprat_context *context = fixture.context;
+    sprat_session *session;
+    sprat_init(&context_options, sizeof context_options);
+    sprat_init(&options, sizeof options);
+    sprat_init(&error, sizeof error);
+    context_options.reserved = 1;
+    options.reserved = 1;
+    memset(&plan, 0x5a, sizeof plan);
+    plan.size = sizeof plan;
+    ck_assert_int_eq(sprat_context_create(&context, &context_options, &error), SPRAT_UNSUPPORTED);
+    ck_assert_ptr_null(context);
+    ck_assert_ptr_nonnull(strstr(error.message, "reserved"));
+    ck_assert_int_eq(sprat_session_create(&session, fixture.model, &options, &error),
+                     SPRAT_UNSUPPORTED);
+    ck_assert_ptr_null(session);
+    ck_assert_ptr_nonnull(strstr(error.message, "reserved"));
+    ck_assert_int_eq(sprat_model_plan(&plan, fixture.context, &source, NULL, &options, &error),
+                     SPRAT_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(error.message, "reserved"));
+    ck_assert_uint_eq(plan.size, sizeof plan);
+    ck_assert_uint_eq(plan.peak_bytes, 0);
+    ck_assert_uint_eq(plan.kv_bytes_per_token, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(budget_is_a_hard_cap)
 {
     struct counter counter = {0};
@@ -419,6 +455,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, cancel_is_a_level);
     tcase_add_test(tests, no_allocation_after_reserve);
     tcase_add_test(tests, plan_tells_the_peak);
+    tcase_add_test(tests, reserved_fields_are_zero);
     tcase_add_test(tests, budget_is_a_hard_cap);
     tcase_add_test(tests, four_threads_on_eight_sessions);
     tcase_add_test(tests, cancel_from_another_thread);
