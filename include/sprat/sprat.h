@@ -535,11 +535,13 @@ typedef struct sprat_event {
     uint64_t n_generated; /* USAGE: tokens chosen, the ending one included */
 } sprat_event;
 
-/* Goes on with the answer by as many steps as it takes for one event: choose a token, add it, turn
- * it into text. An answer begins at the first call after sync, append, accept, rewind or DONE. A
- * token that ends the answer is not added to the session. STATE (the session is empty), CANCELLED,
- * NUMERIC, NO_MEMORY, OVER_BUDGET: call again to go on; nothing is lost. INVALID, UNSUPPORTED. The
- * session's thread. @since 0.1 */
+/* Goes on with the answer by as many steps as it takes for one event: choose a token, turn it into
+ * text, add it when the next one is wanted or max_tokens ends the answer. An answer begins at the
+ * first call after sync, append, accept, rewind or DONE. At DONE the session holds every token that
+ * was chosen, but for END the ending one, for STOP the one that completed the stop text, and for
+ * CONTEXT the one that found no room. Who leaves an answer before DONE states the whole with sync.
+ * STATE (the session is empty), CANCELLED, NUMERIC, NO_MEMORY, OVER_BUDGET: call again to go on;
+ * nothing is lost. INVALID, UNSUPPORTED, UNKNOWN_TOKENIZER. The session's thread. @since 0.1 */
 SPRAT_API sprat_status sprat_session_next(sprat_session *session, sprat_event *event);
 
 /* Sets or clears the session's cancel level: while it is set, calls that compute return CANCELLED,

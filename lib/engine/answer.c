@@ -1,7 +1,7 @@
 /* Owns the answer: choosing tokens, turning them into text, ending. Invariant: the token chosen
- * last is not in the session until the next one is wanted, so that an answer's end is never
- * computed for nothing, and a token is chosen again, the same, where anything after the choice
- * failed. */
+ * last is not in the session until the next one is wanted or max_tokens ends the answer, so that
+ * the model's own end is never computed for nothing, and a token is chosen again, the same, where
+ * anything after the choice failed. */
 #include "engine/session.h"
 
 #include <string.h>
@@ -223,22 +223,29 @@ static sprat_status answer_advance(struct sprat_session *session, struct sprat_e
     return SPRAT_OK;
 }
 
-static void answer_close(struct sprat_session *session, struct sprat_event *event)
+static sprat_status answer_close(struct sprat_session *session, struct sprat_event *event)
 {
     struct sprat__answer *answer = &session->answer;
+    /* What was cut by max_tokens can be gone on with: the session holds all that was told. */
+    if (answer->reason == SPRAT_DONE_LENGTH && answer->pending >= 0 &&
+        session->n_tokens < session->shape.n_ctx) {
+        SPRAT_TRY(sprat__session_append(session, &answer->pending, 1));
+        answer->pending = -1;
+    }
     if (!answer->usage_told) {
         event->type = SPRAT_EVENT_USAGE;
         event->n_prompt = answer->n_prompt;
         event->n_reused = session->n_reused;
         event->n_generated = answer->n_generated;
         answer->usage_told = true;
-        return;
+        return SPRAT_OK;
     }
     event->type = SPRAT_EVENT_DONE;
     event->reason = answer->reason;
     answer_end(answer);
     sprat__parser_destroy(answer->parser);
     answer->parser = NULL;
+    return SPRAT_OK;
 }
 
 sprat_status sprat__answer_next(struct sprat_session *session, struct sprat_event *event)
@@ -255,10 +262,8 @@ sprat_status sprat__answer_next(struct sprat_session *session, struct sprat_even
                 return SPRAT_OK;
             continue;
         }
-        if (answer->text_closed) {
-            answer_close(session, event);
-            return SPRAT_OK;
-        }
+        if (answer->text_closed)
+            return answer_close(session, event);
         SPRAT_TRY(answer_advance(session, event, &told));
         if (told)
             return SPRAT_OK;

@@ -140,6 +140,64 @@ START_TEST(other_calls_end_the_chat)
 }
 END_TEST
 
+/* The answer that max_tokens cut: all its tokens stand in the session, and the next goes on. */
+static void check_cut(sprat_session *session, const sprat_token *tokens, size_t n)
+{
+    sprat_event event;
+    sprat_token held[64];
+    size_t n_held;
+    sprat_init(&event, sizeof event);
+    do {
+        ck_assert_int_eq(sprat_session_next(session, &event), SPRAT_OK);
+        if (event.type == SPRAT_EVENT_TEXT && n == 3) { /* called off before the last is added */
+            sprat_session_cancel(session, 1);
+            ck_assert_int_eq(sprat_session_next(session, &event), SPRAT_CANCELLED);
+            sprat_session_cancel(session, 0);
+        }
+    } while (event.type != SPRAT_EVENT_DONE);
+    ck_assert_int_eq(event.reason, SPRAT_DONE_LENGTH);
+    ck_assert_int_eq(sprat_session_tokens(&n_held, session, held, 64), SPRAT_OK);
+    ck_assert_uint_eq(n_held, n);
+    ck_assert_int_eq(memcmp(held, tokens, n * sizeof *held), 0);
+}
+
+START_TEST(a_cut_answer_is_held_whole)
+{
+    struct fixture fixture = fixture_open(model_path, NULL);
+    sprat_session *session = fixture_session(&fixture, 8, 0);
+    sprat_sampling sampling;
+    sprat_sample sample;
+    sprat_event event;
+    sprat_token tokens[8];
+    sprat_init(&sampling, sizeof sampling);
+    sprat_init(&sample, sizeof sample);
+    sprat_init(&event, sizeof event);
+    ck_assert_int_eq(sprat_model_find_token(tokens, fixture.model, "\xc4\x8a", 2), SPRAT_OK);
+    ck_assert_int_eq(sprat_session_sync(NULL, session, tokens, 1), SPRAT_OK);
+    for (size_t n = 1; n < 8; n++) {
+        ck_assert_int_eq(sprat_session_sample(session, &sample), SPRAT_OK);
+        tokens[n] = sample.token;
+        ck_assert_int_eq(sprat_session_accept(session, sample.token), SPRAT_OK);
+    }
+    ck_assert_int_eq(sprat_session_rewind(session, 1), SPRAT_OK);
+    sampling.ignore_end = 1;
+    sampling.max_tokens = 2;
+    ck_assert_int_eq(sprat_session_set_sampling(session, &sampling), SPRAT_OK);
+    for (size_t n = 3; n < 8; n += 2)
+        check_cut(session, tokens, n);
+    sampling.max_tokens = 1;
+    ck_assert_int_eq(sprat_session_set_sampling(session, &sampling), SPRAT_OK);
+    check_cut(session, tokens, 8);
+    check_cut(session, tokens, 8); /* chosen, but there is no room to add it */
+    do
+        ck_assert_int_eq(sprat_session_next(session, &event), SPRAT_OK);
+    while (event.type != SPRAT_EVENT_DONE);
+    ck_assert_int_eq(event.reason, SPRAT_DONE_CONTEXT);
+    sprat_session_destroy(session);
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(refusals_leave_the_session)
 {
     char out[512];
@@ -249,6 +307,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, reasoning_comes_apart);
     tcase_add_test(tests, tokens_are_told_before);
     tcase_add_test(tests, other_calls_end_the_chat);
+    tcase_add_test(tests, a_cut_answer_is_held_whole);
     tcase_add_test(tests, refusals_leave_the_session);
     tcase_add_test(tests, templates_and_segments);
     tcase_add_test(tests, parser_alone);
