@@ -92,7 +92,8 @@ enum {
         SPRAT_STATUS_END_ = 1
 };
 
-/* What went wrong in a create, open or plan: one line that says what, where, expected and found. */
+/* What went wrong in a create, open or plan: one line that says what, where, expected and found.
+ * Written also on success (OK, ""). One whose size was not set is left as it is: sprat_init. */
 typedef struct sprat_error {
     size_t size;
     sprat_status status;
@@ -234,8 +235,8 @@ enum { SPRAT_KV_DEFAULT = 0, SPRAT_KV_F16 = 1, SPRAT_KV_F32 = 2 };
 
 typedef struct sprat_session_options {
     size_t size;
-    uint32_t n_ctx; /* the most tokens it may hold; 0: what the model was trained for. Memory is
-                       taken as it fills */
+    uint32_t n_ctx; /* the most tokens it may hold; 0: what the model was trained for, and no more
+                       than that. Memory is taken as it fills */
     uint32_t
         n_chunk; /* tokens computed together in prefill, at most 4096; 0: 128. No result changes */
     uint32_t
@@ -354,9 +355,10 @@ enum { SPRAT_TOKENIZE_BOS = 1 }; /* put the model's BOS first if it asks for one
 
 /* Turns text into tokens.
  * n_tokens: how many there are, also with BUFFER_TOO_SMALL. tokens: room for capacity ids, NULL if
- * capacity is 0: counting. flags: SPRAT_TOKENIZE_*. err: may be NULL. Time n·log n and memory
- * (doc/api.md) bounded in the text's length. INVALID, BUFFER_TOO_SMALL, NO_MEMORY, OVER_BUDGET,
- * UNKNOWN_TOKENIZER. Any thread. @since 0.1 */
+ * capacity is 0: counting, which ends with BUFFER_TOO_SMALL unless there are none. flags:
+ * SPRAT_TOKENIZE_*. err: may be NULL. Time n·log n and memory (doc/api.md) bounded in the text's
+ * length. INVALID, BUFFER_TOO_SMALL, NO_MEMORY, OVER_BUDGET, UNKNOWN_TOKENIZER. Any thread. @since
+ * 0.1 */
 SPRAT_API sprat_status sprat_model_tokenize(size_t *n_tokens, const sprat_model *model,
                                             const sprat_segment *segments, size_t n_segments,
                                             uint32_t flags, sprat_token *tokens, size_t capacity,
@@ -417,8 +419,9 @@ SPRAT_API sprat_status sprat_session_create(sprat_session **out, sprat_model *mo
 /* Wipes and frees all it held. NULL is allowed. The session's thread. @since 0.1 */
 SPRAT_API void sprat_session_destroy(sprat_session *session);
 
-/* The line that tells why the session's last failing call failed; "" before the first. The
- * session's, until its next call. The session's thread. @since 0.1 */
+/* The line that tells why the session's last failing call failed; "" before the first and for NULL.
+ * sprat_session_tokens and sprat_session_get_stats leave it as it is. The session's, until its next
+ * call. The session's thread. @since 0.1 */
 SPRAT_API const char *sprat_session_error(const sprat_session *session);
 
 /* Takes the memory for n_tokens in all, so that nothing is allocated until the session is longer
@@ -428,10 +431,10 @@ SPRAT_API sprat_status sprat_session_reserve(sprat_session *session, size_t n_to
 
 /* Makes the session hold exactly these tokens: what they share with its present ones is kept, the
  * rest of it dropped, the rest of them computed. The caller always states the whole prompt.
- * n_reused: if not NULL, how many were kept. tokens: n ids, read during the call.
- * INVALID (an id outside the vocabulary), PROMPT_TOO_LONG, NO_MEMORY, OVER_BUDGET: nothing has
- * changed. CANCELLED, NUMERIC: the session holds the shared tokens and whole chunks after them;
- * call again to go on. The session's thread. @since 0.1 */
+ * n_reused: if not NULL, how many were kept, also with CANCELLED and NUMERIC. tokens: n ids, read
+ * during the call. INVALID (an id outside the vocabulary), PROMPT_TOO_LONG, NO_MEMORY, OVER_BUDGET:
+ * nothing has changed. CANCELLED, NUMERIC: the session holds the shared tokens and whole chunks
+ * after them; call again to go on. The session's thread. @since 0.1 */
 SPRAT_API sprat_status sprat_session_sync(size_t *n_reused, sprat_session *session,
                                           const sprat_token *tokens, size_t n);
 
@@ -467,7 +470,8 @@ typedef struct sprat_sampling {
     float frequency_penalty;  /* 0: off; the same, times how often */
     uint32_t top_k;           /* 0: off */
     uint32_t penalty_window;  /* how many of the last tokens the penalties look at; 0: 64 */
-    uint32_t n_logprobs; /* how many of the most likely tokens to report, at most 64; 0: none */
+    uint32_t n_logprobs; /* how many of the most likely tokens sprat_session_sample reports, at most
+                            64; 0: none */
     uint32_t max_tokens; /* sprat_session_next stops after so many; 0: when the context is full */
     uint32_t ignore_end; /* 1: end-of-turn tokens do not stop sprat_session_next */
     uint32_t n_bias;
