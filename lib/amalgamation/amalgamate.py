@@ -24,6 +24,10 @@ FEATURES = ('_GNU_SOURCE', '_POSIX_C_SOURCE', '_DEFAULT_SOURCE', '_XOPEN_SOURCE'
             '_FILE_OFFSET_BITS', 'SPRAT_EXPERIMENTAL')
 
 PREAMBLE = '''
+#ifdef __cplusplus
+#error "sprat.c is C: compile it as C (cc -std=c11 -c sprat.c) and link it"
+#endif
+
 /* One answer everywhere: a product and a sum are rounded each by itself, never fused. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

@@ -20,6 +20,16 @@ def build_and_run(compiler, flags, folder, app, work):
             or tap.command([binary]))
 
 
+def not_cpp(compiler, folder, work):
+    """A C++ compiler says at once that sprat.c is C."""
+    status, text = tap.output([compiler, '-x', 'c++', '-c', '-o', os.path.join(work, 'cpp.o'),
+                               os.path.join(folder, 'sprat.c')])
+    problems = [] if status else ['sprat.c compiles as C++']
+    if 'compile it as C' not in text[:400]:
+        problems.append(f'the compiler does not say what to do: {text[:400]}')
+    return problems
+
+
 def fused(compiler, flags, work):
     """Builds sprat.c for a processor that can multiply and add at once, and looks for such instructions:
     with them the bits would depend on how the host compiles."""
@@ -105,6 +115,7 @@ def main():
             cases.append(('a compiler', lambda: ['neither gcc nor clang is installed']))
         for compiler in compilers:
             cases.append((f'{compiler} -std=c11', lambda c=compiler: build_and_run(c, ['-std=c11'], args.folder, app, work)))
+            cases.append((f'{compiler} -x c++', lambda c=compiler: not_cpp(c, args.folder, work)))
             if os.uname().machine == 'x86_64':
                 cases.append((f'{compiler} self-test of the next', lambda c=compiler: fused_self_test(c, work)))
                 cases.append((f'{compiler} without -std fuses nothing, even where it may', lambda c=compiler: (
