@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 
+import readme
 import tap
 
 sys.dont_write_bytecode = True
@@ -18,6 +19,24 @@ def build_and_run(compiler, flags, folder, app, work):
     return (tap.command([compiler, '-O2', *flags, '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-DSPRAT_ONE_FILE', '-I', folder, '-o', binary,
                          app, os.path.join(folder, 'sprat.c'), '-lpthread', '-lm'])
             or tap.command([binary]))
+
+
+def readme_program(compiler, root, folder, work):
+    """The program of README.md, with the header as README says, builds with its line as it stands there."""
+    with open(os.path.join(root, 'README.md'), encoding='utf-8') as file:
+        text = file.read()
+    program = readme.first_program(text).replace('#include <sprat/experimental.h>', '#include "sprat.h"')
+    line = re.search(r'^    cc (.*?) +#.*one file', text, re.M).group(1)
+    if '#include "sprat.h"' not in re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S):
+        return ['README.md does not say which header belongs to sprat.c']
+    place = os.path.join(work, 'readme-' + compiler)
+    os.mkdir(place)
+    for name in ('sprat.c', 'sprat.h'):
+        shutil.copy(os.path.join(folder, name), place)
+    with open(os.path.join(place, 'app.c'), 'w', encoding='utf-8') as file:
+        file.write(program)
+    words = [os.path.join(place, word) if word.endswith('.c') else word for word in line.split()]
+    return tap.command([compiler, *words, '-o', os.path.join(place, 'app')])
 
 
 def not_cpp(compiler, folder, work):
@@ -115,6 +134,7 @@ def main():
             cases.append(('a compiler', lambda: ['neither gcc nor clang is installed']))
         for compiler in compilers:
             cases.append((f'{compiler} -std=c11', lambda c=compiler: build_and_run(c, ['-std=c11'], args.folder, app, work)))
+            cases.append((f'{compiler} README.md', lambda c=compiler: readme_program(c, args.root, args.folder, work)))
             cases.append((f'{compiler} -x c++', lambda c=compiler: not_cpp(c, args.folder, work)))
             if os.uname().machine == 'x86_64':
                 cases.append((f'{compiler} self-test of the next', lambda c=compiler: fused_self_test(c, work)))
