@@ -743,8 +743,10 @@ class _Chat:
 
     @staticmethod
     def _message(message):
-        if isinstance(message, (tuple, list)):
+        if isinstance(message, (tuple, list)) and len(message) == 2:
             message = dict(zip(('role', 'content'), message))
+        if not hasattr(message, 'items') or 'role' not in message:
+            raise TypeError(f'a message is a dict with role and content, or a (role, content) pair, not {message!r:.80}')
         unknown = [key for key, value in message.items()
                    if key not in ('role', 'content', 'reasoning', 'reasoning_content') and value]
         if unknown:

@@ -210,6 +210,14 @@ def chat_alone():
         if texts != {'reasoning': 'so', 'text': 'It rains'} or events[-1].type != 'done':
             problems.append(f'{events}')
         problems += raised(sprat.SpratError, lambda: parser_.feed('more'), 'STATE')
+    for wrong in ('Why?', ['Why?'], [('user',)], [{'content': 'Why?'}], [b'Why?']):
+        try:
+            sprat.chat_render('qwen3', wrong)
+            problems.append(f'{wrong!r} is taken for a conversation')
+        except TypeError as error:
+            problems += [] if 'role and content' in str(error) else [f'{wrong!r}: {error}']
+        except Exception as error:
+            problems.append(f'{wrong!r}: {error!r}')
     return (problems + raised(sprat.SpratError, lambda: sprat.chat_render('klingon', QUESTION), 'UNKNOWN_TEMPLATE') +
             raised(sprat.SpratError, lambda: sprat.ChatParser('klingon'), 'UNKNOWN_TEMPLATE'))
 
