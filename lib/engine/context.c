@@ -1,6 +1,7 @@
 /* Owns the life of a context and the exchange of its pool. */
 #include "engine/context.h"
 
+#include "os/cpu.h"
 #include "os/topology.h"
 
 #include <string.h>
@@ -51,7 +52,9 @@ sprat_status sprat__context_create(struct sprat_context **out,
     context->log = options->log;
     context->log_user = options->log_user;
     context->n_references = 1;
-    if (!sprat__kernels_init(&context->kernels, options->cpu)) {
+    struct sprat__cpu cpu;
+    sprat__cpu_detect(&cpu);
+    if (!sprat__kernels_init(&context->kernels, &cpu, options->cpu)) {
         char quoted[48];
         sprat__fail(err, SPRAT_INVALID, "cpu: expected one of: %s; found \"%s\"",
                     sprat__kernel_set_names,

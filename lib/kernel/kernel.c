@@ -1,20 +1,54 @@
 /* Owns the choice of kernels. A set is a cap, never a demand: the table starts from the scalar C,
- * and every set up to the cap that this CPU can run overlays it. */
+ * and every set up to the cap that this CPU has all of overlays it. Not a ladder: a CPU may have a
+ * set without having those before it. */
 #include "kernel/kernel.h"
+#include "kernel/x86/x86.h"
 
 #include <string.h>
 
-const char sprat__kernel_set_names[] = "scalar";
+#if defined(__x86_64__)
+#define KERNEL_X86(functions) (&(functions))
+#else
+#define KERNEL_X86(functions) NULL
+#endif
 
-bool sprat__kernels_init(struct sprat__kernels *kernels, const char *cap)
+const struct sprat__kernel_set sprat__kernel_sets[] = {
+    {"scalar", 0, NULL},
+    {"sse41", SPRAT__CPU_SSE41, NULL},
+    {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_avx2)},
+    {"avxvnni", SPRAT__CPU_AVX2 | SPRAT__CPU_AVXVNNI, NULL},
+    {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_avx512)},
+    {"avx512vnni", SPRAT__CPU_AVX512 | SPRAT__CPU_AVX512VNNI, NULL},
+    {"neon", SPRAT__CPU_NEON, NULL},
+    {"dotprod", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, NULL},
+    {"i8mm", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD | SPRAT__CPU_I8MM, NULL},
+    {"wasm", SPRAT__CPU_WASM, NULL},
+    {NULL, 0, NULL},
+};
+
+const char sprat__kernel_set_names[] =
+    "scalar sse41 avx2 avxvnni avx512 avx512vnni neon dotprod i8mm wasm";
+
+static void kernel_scalar(struct sprat__kernels *kernels)
 {
-    if (cap && strcmp(cap, "scalar") != 0)
-        return false;
     memset(kernels, 0, sizeof *kernels);
     kernels->set = "scalar";
 #define SPRAT__KERNEL(name, result, parameters) kernels->name = sprat__##name##_scalar;
 #include "kernel/kernel.def"
 #undef SPRAT__KERNEL
+}
+
+static void kernel_overlay(struct sprat__kernels *kernels, const struct sprat__kernels *functions)
+{
+#define SPRAT__KERNEL(name, result, parameters)                                                    \
+    if (functions->name)                                                                           \
+        kernels->name = functions->name;
+#include "kernel/kernel.def"
+#undef SPRAT__KERNEL
+}
+
+static void kernel_by_type(struct sprat__kernels *kernels)
+{
 #define KERNEL_WEIGHTS(type, name) kernels->dequant[SPRAT__##type] = kernels->dequant_##name;
     KERNEL_WEIGHTS(F32, f32)
     KERNEL_WEIGHTS(F16, f16)
@@ -45,5 +79,34 @@ bool sprat__kernels_init(struct sprat__kernels *kernels, const char *cap)
     KERNEL_WEIGHTS(Q1_0, q1_0)
     KERNEL_WEIGHTS(Q2_0, q2_0)
 #undef KERNEL_WEIGHTS
+}
+
+static bool kernel_is_set(const char *name)
+{
+    for (const struct sprat__kernel_set *set = sprat__kernel_sets; set->name; set++) {
+        if (strcmp(set->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool sprat__kernels_init(struct sprat__kernels *kernels, const struct sprat__cpu *cpu,
+                         const char *cap)
+{
+    if (cap && !kernel_is_set(cap))
+        return false;
+    kernel_scalar(kernels);
+    bool is_last = false; /* the cap is met; sets of its name may follow */
+    for (const struct sprat__kernel_set *set = sprat__kernel_sets; set->name; set++) {
+        bool is_cap = cap && strcmp(set->name, cap) == 0;
+        if (is_last && !is_cap)
+            break;
+        is_last = is_cap;
+        if (set->functions && (cpu->features & set->need) == set->need) {
+            kernel_overlay(kernels, set->functions);
+            kernels->set = set->name;
+        }
+    }
+    kernel_by_type(kernels);
     return true;
 }

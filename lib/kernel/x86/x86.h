@@ -1,0 +1,26 @@
+/* The instruction sets of x86-64: how functions are marked that use them, and their tables. A
+ * marked function's name ends in the set's name (test/abi/wide_registers.py), and nothing but
+ * marked functions may use wide registers, so that the rest runs on every x86-64. */
+#ifndef SPRAT__X86_H
+#define SPRAT__X86_H
+
+#include "kernel/kernel.h"
+
+#if defined(__x86_64__)
+#define SPRAT__AVX2   __attribute__((target("avx2,f16c")))
+#define SPRAT__AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+
+extern const struct sprat__kernels sprat__kernels_avx2, sprat__kernels_avx512;
+#endif
+
+/* Asks the compiler to write a loop of up to 16 steps out, so that an array of vectors becomes
+ * registers. */
+#if defined(__clang__)
+#define SPRAT__UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define SPRAT__UNROLL _Pragma("GCC unroll 16")
+#else
+#define SPRAT__UNROLL
+#endif
+
+#endif
