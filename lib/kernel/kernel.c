@@ -6,6 +6,11 @@
 
 #include <string.h>
 
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||     \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "sprat computes the same bits everywhere: build it without -ffast-math and its parts"
+#endif
+
 #if defined(__x86_64__)
 #define KERNEL_X86(functions) (&(functions))
 #else

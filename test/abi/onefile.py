@@ -62,6 +62,13 @@ def fused(compiler, flags, work):
     return [f'{len(found)} fused instructions ({found[0]} …)'] if found else []
 
 
+def fast_math(compiler, folder, work):
+    """A build that may reorder sums is refused, and says why."""
+    problems = tap.command([compiler, '-O2', '-ffast-math', '-E', '-o', os.path.join(work, 'fast.i'),
+                            os.path.join(folder, 'sprat.c')])
+    return [] if 'without -ffast-math' in '\n'.join(problems) else [f'not refused: {problems[:3]}']
+
+
 def fused_self_test(compiler, work):
     """Without the pragma at the top the same look finds a fused instruction."""
     path = os.path.join(work, 'sprat.c')
@@ -133,6 +140,7 @@ def main():
         if not compilers:
             cases.append(('a compiler', lambda: ['neither gcc nor clang is installed']))
         for compiler in compilers:
+            cases.append((f'{compiler} -ffast-math is refused', lambda c=compiler: fast_math(c, args.folder, work)))
             cases.append((f'{compiler} -std=c11', lambda c=compiler: build_and_run(c, ['-std=c11'], args.folder, app, work)))
             cases.append((f'{compiler} README.md', lambda c=compiler: readme_program(c, args.root, args.folder, work)))
             cases.append((f'{compiler} -x c++', lambda c=compiler: not_cpp(c, args.folder, work)))
