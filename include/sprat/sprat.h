@@ -357,8 +357,8 @@ enum { SPRAT_TOKENIZE_BOS = 1 }; /* put the model's BOS first if it asks for one
  * n_tokens: how many there are, also with BUFFER_TOO_SMALL. tokens: room for capacity ids, NULL if
  * capacity is 0: counting, which ends with BUFFER_TOO_SMALL unless there are none. flags:
  * SPRAT_TOKENIZE_*. err: may be NULL. Time n·log n and memory (doc/api.md) bounded in the text's
- * length. INVALID, BUFFER_TOO_SMALL, NO_MEMORY, OVER_BUDGET, UNKNOWN_TOKENIZER. Any thread. @since
- * 0.1 */
+ * length. INVALID, UNSUPPORTED (a newer flag), BUFFER_TOO_SMALL, NO_MEMORY, OVER_BUDGET,
+ * UNKNOWN_TOKENIZER. Any thread. @since 0.1 */
 SPRAT_API sprat_status sprat_model_tokenize(size_t *n_tokens, const sprat_model *model,
                                             const sprat_segment *segments, size_t n_segments,
                                             uint32_t flags, sprat_token *tokens, size_t capacity,
@@ -373,8 +373,8 @@ enum {
 /* Turns tokens into bytes: what went into the tokeniser comes out.
  * n_bytes: how many there are, also with BUFFER_TOO_SMALL. n_open: if not NULL, how many bytes at
  * the end are the beginning of a UTF-8 character that later tokens may complete. bytes: room for
- * capacity, no NUL is added; NULL if 0. INVALID (an id outside the vocabulary), BUFFER_TOO_SMALL,
- * UNKNOWN_TOKENIZER. Any thread. @since 0.1 */
+ * capacity, no NUL is added; NULL if 0. INVALID (an id outside the vocabulary), UNSUPPORTED (a
+ * newer flag), BUFFER_TOO_SMALL, UNKNOWN_TOKENIZER. Any thread. @since 0.1 */
 SPRAT_API sprat_status sprat_model_detokenize(size_t *n_bytes, size_t *n_open,
                                               const sprat_model *model, const sprat_token *tokens,
                                               size_t n_tokens, uint32_t flags, char *bytes,
@@ -412,7 +412,9 @@ SPRAT_API sprat_status sprat_model_find_token(sprat_token *token, const sprat_mo
 
 /* Makes an empty session.
  * out: the caller's, ended by sprat_session_destroy. It keeps the model alive. options: NULL for
- * defaults. INVALID UNSUPPORTED NO_WEIGHTS NO_MEMORY OVER_BUDGET. Any thread. @since 0.1 */
+ * defaults. INVALID UNSUPPORTED NO_WEIGHTS NO_MEMORY OVER_BUDGET, BAD_CONFIG (what the file says of
+ * its positions cannot be computed, or a session's size not be addressed). Any thread. @since 0.1
+ */
 SPRAT_API sprat_status sprat_session_create(sprat_session **out, sprat_model *model,
                                             const sprat_session_options *options, sprat_error *err);
 

@@ -221,8 +221,10 @@ sprat_status sprat_model_detokenize(size_t *n_bytes, size_t *n_open, const sprat
     if (!n_bytes)
         return SPRAT_INVALID;
     *n_bytes = 0;
-    if (!model || (!tokens && n_tokens > 0) || (!bytes && capacity > 0) || flags > 3)
+    if (!model || (!tokens && n_tokens > 0) || (!bytes && capacity > 0))
         return SPRAT_INVALID;
+    if (flags & ~(uint32_t)(SPRAT_DETOKENIZE_SPECIAL | SPRAT_DETOKENIZE_START))
+        return SPRAT_UNSUPPORTED;
     if (!model->model.tokenizer)
         return SPRAT_UNKNOWN_TOKENIZER;
     for (size_t i = 0; i < n_tokens; i++) {

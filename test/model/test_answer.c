@@ -104,6 +104,23 @@ START_TEST(nothing_is_allocated_after_reserve)
 }
 END_TEST
 
+START_TEST(flags_of_newer_releases)
+{
+    struct fixture fixture = fixture_open(model_path, NULL);
+    const sprat_segment segment = {"x", 1, SPRAT_TEXT_USER, 0};
+    const sprat_token token = 1;
+    size_t n = 1;
+    ck_assert_int_eq(sprat_model_tokenize(&n, fixture.model, &segment, 1, 2, NULL, 0, NULL),
+                     SPRAT_UNSUPPORTED);
+    ck_assert_uint_eq(n, 0);
+    n = 1;
+    ck_assert_int_eq(sprat_model_detokenize(&n, NULL, fixture.model, &token, 1, 4, NULL, 0),
+                     SPRAT_UNSUPPORTED);
+    ck_assert_uint_eq(n, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "spaces.gguf";
@@ -113,6 +130,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, an_answer_goes_on_after_its_length);
     tcase_add_test(tests, reuse_is_of_the_prompt);
     tcase_add_test(tests, nothing_is_allocated_after_reserve);
+    tcase_add_test(tests, flags_of_newer_releases);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
