@@ -3,6 +3,7 @@
 #include "kernel/half.h"
 #include "kernel/kernel.h"
 #include "kernel/scalar/iq_grids.h"
+#include "quant_vectors.h"
 
 #include <check.h>
 #include <math.h>
@@ -53,33 +54,18 @@ static void check_block(int type, const uint8_t *block, size_t n_bytes, const ui
 
 START_TEST(stored_blocks)
 {
-    static char line[64 * 1024];
     bool seen[N_TYPES] = {false};
+    struct quant_vector vector;
     FILE *f = fopen(vectors_path, "r");
     ck_assert_msg(f != NULL, "%s: no such file", vectors_path);
-    while (fgets(line, sizeof line, f)) {
-        char name[32];
-        unsigned elements, bytes, byte;
-        uint8_t block[292];
-        uint32_t expected[256];
-        if (line[0] == '#')
-            continue;
-        ck_assert_int_eq(sscanf(line, "%31s %u %u", name, &elements, &bytes), 3);
+    while (quant_vector_read(f, &vector)) {
         int type = 0;
-        while (type < N_TYPES && strcmp(types[type].name, name) != 0)
+        while (type < N_TYPES && strcmp(types[type].name, vector.name) != 0)
             type++;
-        ck_assert_msg(type < N_TYPES, "%s: no such type", name);
-        ck_assert_uint_eq(sprat__dtype_info(types[type].type)->block_elements, elements);
-        ck_assert_uint_eq(sprat__dtype_info(types[type].type)->block_bytes, bytes);
-        ck_assert(fgets(line, sizeof line, f) != NULL);
-        for (unsigned i = 0; i < bytes; i++) {
-            ck_assert_int_eq(sscanf(line + 2 * i, "%2x", &byte), 1);
-            block[i] = (uint8_t)byte;
-        }
-        ck_assert(fgets(line, sizeof line, f) != NULL);
-        for (unsigned i = 0; i < elements; i++)
-            ck_assert_int_eq(sscanf(line + 9 * i, "%8x", &expected[i]), 1);
-        check_block(type, block, bytes, expected, elements);
+        ck_assert_msg(type < N_TYPES, "%s: no such type", vector.name);
+        ck_assert_uint_eq(sprat__dtype_info(types[type].type)->block_elements, vector.elements);
+        ck_assert_uint_eq(sprat__dtype_info(types[type].type)->block_bytes, vector.bytes);
+        check_block(type, vector.block, vector.bytes, vector.expected, vector.elements);
         seen[type] = true;
     }
     fclose(f);

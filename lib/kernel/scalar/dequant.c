@@ -4,30 +4,23 @@
  * blocks at any address. In the small blocks element j shares a byte with element j + half. */
 #include "kernel/kernel.h"
 
-#include "base/cursor.h"
-#include "kernel/half.h"
+#include "kernel/scalar/blocks.h"
 
-/* The binary16 number at p. */
-static inline float dequant_half_at(const uint8_t *p)
-{
-    return sprat__half_to_float(sprat__le16(p));
-}
-
-void sprat__dequant_f32_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_f32_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *p = x;
     for (size_t i = 0; i < n; i++)
         y[i] = sprat__lef32(p + 4 * i);
 }
 
-void sprat__dequant_f16_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_f16_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *p = x;
     for (size_t i = 0; i < n; i++)
-        y[i] = dequant_half_at(p + 2 * i);
+        y[i] = sprat__blocks_half(p + 2 * i);
 }
 
-void sprat__dequant_bf16_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_bf16_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *p = x;
     for (size_t i = 0; i < n; i++)
@@ -35,11 +28,11 @@ void sprat__dequant_bf16_scalar(float *y, const void *x, size_t n)
 }
 
 /* d; 16 bytes of two 4-bit numbers, from -8 */
-void sprat__dequant_q4_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q4_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 18, y += 32) {
-        float d = dequant_half_at(b);
+        float d = sprat__blocks_half(b);
         for (int j = 0; j < 16; j++) {
             y[j] = (float)((b[2 + j] & 15) - 8) * d;
             y[j + 16] = (float)((b[2 + j] >> 4) - 8) * d;
@@ -48,11 +41,11 @@ void sprat__dequant_q4_0_scalar(float *y, const void *x, size_t n)
 }
 
 /* d, m; 16 bytes of two 4-bit numbers */
-void sprat__dequant_q4_1_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q4_1_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 20, y += 32) {
-        float d = dequant_half_at(b), m = dequant_half_at(b + 2);
+        float d = sprat__blocks_half(b), m = sprat__blocks_half(b + 2);
         for (int j = 0; j < 16; j++) {
             float low = (float)(b[4 + j] & 15) * d, high = (float)(b[4 + j] >> 4) * d;
             y[j] = low + m;
@@ -62,15 +55,15 @@ void sprat__dequant_q4_1_scalar(float *y, const void *x, size_t n)
 }
 
 /* d; 32 fifth bits; 16 bytes of two 4-bit numbers, from -16 */
-void sprat__dequant_q5_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q5_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 22, y += 32) {
-        float d = dequant_half_at(b);
+        float d = sprat__blocks_half(b);
         uint32_t fifth = sprat__le32(b + 2);
         for (int j = 0; j < 16; j++) {
-            int low = (b[6 + j] & 15) | (int)(fifth >> j << 4 & 16);
-            int high = (b[6 + j] >> 4) | (int)(fifth >> (j + 12) & 16);
+            int low = sprat__blocks_q5_low(b + 6, fifth, j);
+            int high = sprat__blocks_q5_high(b + 6, fifth, j);
             y[j] = (float)(low - 16) * d;
             y[j + 16] = (float)(high - 16) * d;
         }
@@ -78,15 +71,15 @@ void sprat__dequant_q5_0_scalar(float *y, const void *x, size_t n)
 }
 
 /* d, m; 32 fifth bits; 16 bytes of two 4-bit numbers */
-void sprat__dequant_q5_1_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q5_1_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 24, y += 32) {
-        float d = dequant_half_at(b), m = dequant_half_at(b + 2);
+        float d = sprat__blocks_half(b), m = sprat__blocks_half(b + 2);
         uint32_t fifth = sprat__le32(b + 4);
         for (int j = 0; j < 16; j++) {
-            int low = (b[8 + j] & 15) | (int)(fifth >> j << 4 & 16);
-            int high = (b[8 + j] >> 4) | (int)(fifth >> (j + 12) & 16);
+            int low = sprat__blocks_q5_low(b + 8, fifth, j);
+            int high = sprat__blocks_q5_high(b + 8, fifth, j);
             float low_d = (float)low * d, high_d = (float)high * d;
             y[j] = low_d + m;
             y[j + 16] = high_d + m;
@@ -95,28 +88,24 @@ void sprat__dequant_q5_1_scalar(float *y, const void *x, size_t n)
 }
 
 /* d; 32 signed bytes */
-void sprat__dequant_q8_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q8_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 34, y += 32) {
-        float d = dequant_half_at(b);
+        float d = sprat__blocks_half(b);
         for (int j = 0; j < 32; j++)
             y[j] = (float)(int8_t)b[2 + j] * d;
     }
 }
 
-/* Twice the values of a 4-bit float (1 sign, 2 exponent, 1 fraction bit); scales are halved for it.
- */
-static const float dequant_fp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const float dequant_fp4[16] = {SPRAT__BLOCKS_FP4_VALUES};
 
 /* An exponent; 16 bytes of two 4-bit floats */
-void sprat__dequant_mxfp4_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_mxfp4_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 32, b += 17, y += 32) {
-        /* 2^(e - 128): half of the scale, below 2^-126 a subnormal. */
-        uint32_t e = b[0];
-        float d = sprat__float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+        float d = sprat__blocks_mxfp4_scale(b);
         for (int j = 0; j < 16; j++) {
             y[j] = dequant_fp4[b[1 + j] & 15] * d;
             y[j + 16] = dequant_fp4[b[1 + j] >> 4] * d;
@@ -136,7 +125,7 @@ static inline float dequant_half_ue4m3(uint8_t code)
 }
 
 /* 4 scales; 4 runs of 8 bytes of two 4-bit floats */
-void sprat__dequant_nvfp4_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_nvfp4_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 64, b += 36) {
@@ -152,62 +141,50 @@ void sprat__dequant_nvfp4_scalar(float *y, const void *x, size_t n)
 }
 
 /* d; 128 bits: +d or -d */
-void sprat__dequant_q1_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q1_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 128, b += 18, y += 128) {
-        float d = dequant_half_at(b);
-        for (int j = 0; j < 128; j++)
-            y[j] = (b[2 + j / 8] >> (j % 8) & 1) ? d : -d;
+        float d = sprat__blocks_half(b);
+        for (int k = 0; k < 16; k++)
+            for (int l = 0; l < 8; l++)
+                y[8 * k + l] = sprat__blocks_q1_0(b, k, l) ? d : -d;
     }
 }
 
 /* d; 16 bytes of four 2-bit numbers in sequence, from -1 */
-void sprat__dequant_q2_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_q2_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 64, b += 18, y += 64) {
-        float d = dequant_half_at(b);
-        for (int j = 0; j < 64; j++)
-            y[j] = (float)((b[2 + j / 4] >> (2 * (j % 4)) & 3) - 1) * d;
+        float d = sprat__blocks_half(b);
+        for (int k = 0; k < 16; k++)
+            for (int l = 0; l < 4; l++)
+                y[4 * k + l] = (float)sprat__blocks_q2_0(b, k, l) * d;
     }
 }
 
-/* Ternary digit: the byte is a fraction of 256 in base 3, times 3^k gives its digit k on top. */
-static inline float dequant_trit(uint8_t byte, int power)
-{
-    uint8_t shifted = (uint8_t)(byte * power);
-    return (float)((shifted * 3 >> 8) - 1);
-}
-
 /* 48 bytes of five ternary digits, 4 bytes of four; d */
-void sprat__dequant_tq1_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_tq1_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
-    static const uint8_t powers[5] = {1, 3, 9, 27, 81};
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 256, b += 54, y += 256) {
-        float d = dequant_half_at(b + 52);
-        for (int k = 0; k < 5; k++) {
-            for (int j = 0; j < 32; j++)
-                y[32 * k + j] = dequant_trit(b[j], powers[k]) * d;
-            for (int j = 0; j < 16; j++)
-                y[160 + 16 * k + j] = dequant_trit(b[32 + j], powers[k]) * d;
-        }
-        for (int k = 0; k < 4; k++)
-            for (int j = 0; j < 4; j++)
-                y[240 + 4 * k + j] = dequant_trit(b[48 + j], powers[k]) * d;
+        float d = sprat__blocks_half(b + 52);
+        int8_t digits[256];
+        sprat__blocks_tq1_0(digits, b);
+        for (int j = 0; j < 256; j++)
+            y[j] = (float)digits[j] * d;
     }
 }
 
 /* 64 bytes of four 2-bit numbers, from -1; d */
-void sprat__dequant_tq2_0_scalar(float *y, const void *x, size_t n)
+void sprat__dequant_tq2_0_scalar(float *restrict y, const void *restrict x, size_t n)
 {
     const uint8_t *b = x;
     for (size_t i = 0; i < n; i += 256, b += 66, y += 256) {
-        float d = dequant_half_at(b + 64);
-        for (int h = 0; h < 2; h++)
-            for (int k = 0; k < 4; k++)
-                for (int j = 0; j < 32; j++)
-                    y[128 * h + 32 * k + j] = (float)((b[32 * h + j] >> 2 * k & 3) - 1) * d;
+        float d = sprat__blocks_half(b + 64);
+        for (int k = 0; k < 8; k++)
+            for (int j = 0; j < 32; j++)
+                y[32 * k + j] = (float)sprat__blocks_tq2_0(b, k, j) * d;
     }
 }
