@@ -37,9 +37,6 @@ sprat_status sprat__session_shape(struct sprat__session_shape *shape,
     SPRAT_TRY(session_limit("n_chunk", options->n_chunk, SESSION_CHUNK, SESSION_MAX_CHUNK,
                             &shape->n_chunk, err));
     SPRAT_TRY(session_limit("n_kept", options->n_kept, 1, SESSION_MAX_CHUNK, &shape->n_kept, err));
-    if (options->numerics == SPRAT_NUMERICS_INT8)
-        return sprat__fail(err, SPRAT_UNSUPPORTED,
-                           "numerics: int8 is not in this release; use f32");
     if (options->numerics > SPRAT_NUMERICS_F32)
         return sprat__fail(err, SPRAT_INVALID, "numerics: expected 0 to 2, found %u",
                            options->numerics);
@@ -49,6 +46,7 @@ sprat_status sprat__session_shape(struct sprat__session_shape *shape,
     bool f32 = options->kv_type == SPRAT_KV_F32 ||
                (options->kv_type == SPRAT_KV_DEFAULT && options->numerics == SPRAT_NUMERICS_F32);
     shape->element_bytes = f32 ? 4 : 2;
+    shape->int8 = options->numerics == SPRAT_NUMERICS_INT8;
     return SPRAT_OK;
 }
 
@@ -109,6 +107,15 @@ static void session_lay_out(struct session_layout *layout, struct session_buffer
     step->up = session_rows(layout, n, config->n_ff);
     step->cosine = session_rows(layout, n, n_pairs);
     step->sine = session_rows(layout, n, n_pairs);
+    if (shape->int8) {
+        /* As many bytes as floats of the same rows, which some weights want instead. */
+        uint64_t width = sprat__step_row_len(model);
+        step->rounded = session_rows(layout, n, width);
+        step->acts.q = (int8_t *)step->rounded;
+        step->acts.scale = session_place(layout, n * (width / 32), sizeof(float));
+        step->acts.sums = session_place(layout, n * (width / 16), sizeof(int16_t));
+        step->acts.shift = session_place(layout, n * (width / 32), 1);
+    }
     step->vector = session_rows(layout, 1, sprat__step_vector_len(model));
     buffers->kept = session_rows(layout, shape->n_kept, config->n_embd);
     buffers->gathered = session_rows(layout, session_gathered_rows(shape), config->n_embd);
@@ -174,6 +181,7 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
     session->n_gathered = session_gathered_rows(&session->shape);
     session->logits = buffers.logits;
     session->step.model = model;
+    session->step.int8 = session->shape.int8;
     session->step.kernels = &session->model->context->kernels;
     session->step.kv = &session->kv;
     session->step.pool = session->model->context->pool;
@@ -447,13 +455,13 @@ static sprat_status session_head(struct sprat_session *session, float *hidden, s
 {
     struct sprat__step *step = &session->step;
     const struct sprat__model *model = step->model;
+    const struct sprat__product logits = {&model->output, NULL, out, model->config.n_vocab};
     struct sprat__fpstate saved;
     step->n = n;
     sprat__fpstate_enter(&saved);
     sprat_status status = sprat__norm(step, &model->output_norm, hidden, hidden, 1);
     if (status == SPRAT_OK)
-        status = sprat__linear(step, &model->output, NULL, hidden, model->config.n_embd, out,
-                               model->config.n_vocab);
+        status = sprat__linear(step, &logits, 1, hidden, model->config.n_embd);
     bool is_finite = status == SPRAT_OK && session_is_finite(out, n * model->config.n_vocab);
     sprat__fpstate_leave(&saved);
     if (status != SPRAT_OK)

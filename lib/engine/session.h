@@ -36,6 +36,7 @@ void sprat__model_drop(struct sprat_model *model);
 struct sprat__session_shape {
     size_t n_ctx, n_chunk, n_kept;
     uint32_t element_bytes; /* of the cache */
+    bool int8;              /* numerics INT8; else F32 */
 };
 
 /* INVALID, UNSUPPORTED, NO_WEIGHTS. options: imported. */

@@ -54,36 +54,41 @@ static void kernel_overlay(struct sprat__kernels *kernels, const struct sprat__k
 
 static void kernel_by_type(struct sprat__kernels *kernels)
 {
-#define KERNEL_WEIGHTS(type, name) kernels->dequant[SPRAT__##type] = kernels->dequant_##name;
-    KERNEL_WEIGHTS(F32, f32)
-    KERNEL_WEIGHTS(F16, f16)
-    KERNEL_WEIGHTS(BF16, bf16)
-    KERNEL_WEIGHTS(Q4_0, q4_0)
-    KERNEL_WEIGHTS(Q4_1, q4_1)
-    KERNEL_WEIGHTS(Q5_0, q5_0)
-    KERNEL_WEIGHTS(Q5_1, q5_1)
-    KERNEL_WEIGHTS(Q8_0, q8_0)
-    KERNEL_WEIGHTS(Q2_K, q2_k)
-    KERNEL_WEIGHTS(Q3_K, q3_k)
-    KERNEL_WEIGHTS(Q4_K, q4_k)
-    KERNEL_WEIGHTS(Q5_K, q5_k)
-    KERNEL_WEIGHTS(Q6_K, q6_k)
-    KERNEL_WEIGHTS(IQ1_S, iq1_s)
-    KERNEL_WEIGHTS(IQ1_M, iq1_m)
-    KERNEL_WEIGHTS(IQ2_XXS, iq2_xxs)
-    KERNEL_WEIGHTS(IQ2_XS, iq2_xs)
-    KERNEL_WEIGHTS(IQ2_S, iq2_s)
-    KERNEL_WEIGHTS(IQ3_XXS, iq3_xxs)
-    KERNEL_WEIGHTS(IQ3_S, iq3_s)
-    KERNEL_WEIGHTS(IQ4_NL, iq4_nl)
-    KERNEL_WEIGHTS(IQ4_XS, iq4_xs)
-    KERNEL_WEIGHTS(TQ1_0, tq1_0)
-    KERNEL_WEIGHTS(TQ2_0, tq2_0)
-    KERNEL_WEIGHTS(MXFP4, mxfp4)
-    KERNEL_WEIGHTS(NVFP4, nvfp4)
-    KERNEL_WEIGHTS(Q1_0, q1_0)
-    KERNEL_WEIGHTS(Q2_0, q2_0)
-#undef KERNEL_WEIGHTS
+/* Types whose products have an order of their own in numerics INT8, and those without. */
+#define KERNEL_FLOAT(type, name) kernels->dequant[SPRAT__##type] = kernels->dequant_##name;
+#define KERNEL_BLOCKS(type, name)                                                                  \
+    KERNEL_FLOAT(type, name)                                                                       \
+    kernels->matmul_i8[SPRAT__##type] = kernels->matmul_i8_##name;
+    KERNEL_FLOAT(F32, f32)
+    KERNEL_FLOAT(F16, f16)
+    KERNEL_FLOAT(BF16, bf16)
+    KERNEL_FLOAT(NVFP4, nvfp4)
+    KERNEL_BLOCKS(Q4_0, q4_0)
+    KERNEL_BLOCKS(Q4_1, q4_1)
+    KERNEL_BLOCKS(Q5_0, q5_0)
+    KERNEL_BLOCKS(Q5_1, q5_1)
+    KERNEL_BLOCKS(Q8_0, q8_0)
+    KERNEL_BLOCKS(Q2_K, q2_k)
+    KERNEL_BLOCKS(Q3_K, q3_k)
+    KERNEL_BLOCKS(Q4_K, q4_k)
+    KERNEL_BLOCKS(Q5_K, q5_k)
+    KERNEL_BLOCKS(Q6_K, q6_k)
+    KERNEL_BLOCKS(IQ1_S, iq1_s)
+    KERNEL_BLOCKS(IQ1_M, iq1_m)
+    KERNEL_BLOCKS(IQ2_XXS, iq2_xxs)
+    KERNEL_BLOCKS(IQ2_XS, iq2_xs)
+    KERNEL_BLOCKS(IQ2_S, iq2_s)
+    KERNEL_BLOCKS(IQ3_XXS, iq3_xxs)
+    KERNEL_BLOCKS(IQ3_S, iq3_s)
+    KERNEL_BLOCKS(IQ4_NL, iq4_nl)
+    KERNEL_BLOCKS(IQ4_XS, iq4_xs)
+    KERNEL_BLOCKS(TQ1_0, tq1_0)
+    KERNEL_BLOCKS(TQ2_0, tq2_0)
+    KERNEL_BLOCKS(MXFP4, mxfp4)
+    KERNEL_BLOCKS(Q1_0, q1_0)
+    KERNEL_BLOCKS(Q2_0, q2_0)
+#undef KERNEL_BLOCKS
+#undef KERNEL_FLOAT
 }
 
 static bool kernel_is_set(const char *name)

@@ -12,11 +12,26 @@
 
 typedef void sprat__dequant_fn(float *y, const void *x, size_t n);
 
+/* Rows of activations in 8 bits, side by side. In blocks of 32, value = q · scale of the block. In
+ * blocks of 256, value = (q << shift of its 32) · scale of the block. */
+struct sprat__acts {
+    int8_t *q;      /* n_k a row */
+    float *scale;   /* n_k / 32 a row, or n_k / 256 */
+    int16_t *sums;  /* n_k / 16 a row: of 16 q each, without the shift */
+    uint8_t *shift; /* n_k / 32 a row; blocks of 256 only */
+};
+
+typedef void sprat__matmul_i8_fn(float *y, size_t y_stride, const uint8_t *w, size_t row_bytes,
+                                 size_t n_rows, const struct sprat__acts *x, size_t n_columns,
+                                 size_t n_k);
+
 struct sprat__kernels {
     const char *set; /* the best set that any kernel is from, by name */
 #define SPRAT__KERNEL(name, result, parameters) result(*name) parameters;
 #include "kernel/kernel.def"
 #undef SPRAT__KERNEL
+    /* By type; NULL: products with that type are those of numerics F32. */
+    sprat__matmul_i8_fn *matmul_i8[SPRAT__N_DTYPES];
     sprat__dequant_fn *dequant[SPRAT__N_DTYPES]; /* by type; NULL: no weights of that type */
 };
 

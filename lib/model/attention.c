@@ -14,6 +14,9 @@
 /* Queries that share each unpacked key and value row. */
 enum { ATTENTION_QUERIES = 4 };
 
+/* Significant bits of a binary32 whose product with a binary16 is exact. */
+enum { ATTENTION_BITS = 13 };
+
 struct attention_job {
     const struct sprat__step *step;
     uint32_t layer;
@@ -36,6 +39,12 @@ static const float *attention_row(const struct sprat__step *step, const uint8_t 
         return (const float *)(const void *)rows + i * dim;
     step->kernels->f16_to_f32(unpacked, (const uint16_t *)(const void *)rows + i * dim, dim);
     return unpacked;
+}
+
+/* Numerics INT8 round q and p beside a binary16 cache, so that each product with it is exact. */
+static bool attention_rounds(const struct sprat__step *step)
+{
+    return step->int8 && step->kv->shape.element_bytes == sizeof(uint16_t);
 }
 
 /* How many keys of the tile at first a query at position sees. */
@@ -98,6 +107,8 @@ static void attention_tile(const struct attention_job *job, struct attention_blo
         size_t n = attention_visible(first, block->position + i);
         max[i] = step->kernels->max_f32(score[i], n);
         total[i] = step->kernels->exp_sum_f32(score[i], max[i], n);
+        if (attention_rounds(step))
+            step->kernels->round_f32(score[i], n, ATTENTION_BITS);
         memset(sum[i], 0, config->value_dim * sizeof(float));
     }
     for (size_t j = 0; j < n_keys; j++) {
@@ -131,6 +142,9 @@ static void attention_queries(void *argument, size_t i)
         block.q[j] = step->q + at * config->key_dim;
         block.out[j] = step->attended + at * config->value_dim;
     }
+    for (size_t j = 0; j < block.n && attention_rounds(step); j++)
+        step->kernels->round_f32(step->q + ((row + j) * config->n_heads + head) * config->key_dim,
+                                 config->key_dim, ATTENTION_BITS);
     for (size_t first = 0; first < block.position + block.n; first += SPRAT__KV_TILE)
         attention_tile(job, &block, kv_head, first);
     for (size_t j = 0; j < block.n; j++)
@@ -168,13 +182,11 @@ static void attention_store(void *argument, size_t row)
 static sprat_status attention_project(struct sprat__step *step, const struct sprat__layer *layer)
 {
     const struct sprat__config *config = &step->model->config;
-    size_t width = config->n_embd;
-    SPRAT_TRY(sprat__linear(step, &layer->q, &layer->q_bias, step->normed, width, step->q,
-                            layer->q.n_rows));
-    SPRAT_TRY(sprat__linear(step, &layer->k, &layer->k_bias, step->normed, width, step->k,
-                            layer->k.n_rows));
-    SPRAT_TRY(sprat__linear(step, &layer->v, &layer->v_bias, step->normed, width, step->v,
-                            layer->v.n_rows));
+    const struct sprat__product products[] = {
+        {&layer->q, &layer->q_bias, step->q, layer->q.n_rows},
+        {&layer->k, &layer->k_bias, step->k, layer->k.n_rows},
+        {&layer->v, &layer->v_bias, step->v, layer->v.n_rows}};
+    SPRAT_TRY(sprat__linear(step, products, 3, step->normed, config->n_embd));
     if (layer->q_norm.data)
         SPRAT_TRY(sprat__norm(step, &layer->q_norm, step->q, step->q, config->n_heads));
     if (layer->k_norm.data)
@@ -194,8 +206,9 @@ sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
     size_t n_blocks = (step->n + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES;
     SPRAT_TRY(sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
                               step->cancel));
-    SPRAT_TRY(sprat__linear(step, &weights->o, &weights->o_bias, step->attended,
-                            (size_t)config->n_heads * config->value_dim, step->normed,
-                            config->n_embd));
+    const struct sprat__product output = {&weights->o, &weights->o_bias, step->normed,
+                                          config->n_embd};
+    SPRAT_TRY(sprat__linear(step, &output, 1, step->attended,
+                            (size_t)config->n_heads * config->value_dim));
     return sprat__residual(step, step->normed);
 }

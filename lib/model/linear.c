@@ -10,53 +10,123 @@
 enum { LINEAR_TILE_ROWS = 32 };
 
 static const float *linear_unpack(const struct sprat__step *step,
-                                  const struct sprat__weight *weight)
+                                  const struct sprat__weight *weight, float *out)
 {
-    step->kernels->dequant[weight->type](step->vector, weight->data, weight->n_cols);
-    return step->vector;
+    step->kernels->dequant[weight->type](out, weight->data, weight->n_cols);
+    return out;
+}
+
+/* What a product's weights ask of the activations. */
+enum linear_form { LINEAR_FLOAT, LINEAR_HALF, LINEAR_BFLOAT, LINEAR_32, LINEAR_256 };
+
+static enum linear_form linear_form(const struct sprat__step *step, uint32_t type)
+{
+    if (!step->int8)
+        return LINEAR_FLOAT;
+    if (type == SPRAT__F16)
+        return LINEAR_HALF;
+    if (type == SPRAT__BF16)
+        return LINEAR_BFLOAT;
+    if (!step->kernels->matmul_i8[type])
+        return LINEAR_FLOAT;
+    return sprat__dtype_info(type)->block_elements == 256 ? LINEAR_256 : LINEAR_32;
 }
 
 struct linear_job {
     const struct sprat__step *step;
-    const struct sprat__weight *weight;
-    const float *bias;
+    enum linear_form form;
+    const struct sprat__product *products[SPRAT__MAX_PRODUCTS];
+    const float *bias[SPRAT__MAX_PRODUCTS];
+    size_t n_products;
     const float *x;
-    float *y;
-    size_t x_stride, y_stride;
+    size_t x_stride, n_k;
 };
+
+/* Row row of the activations, rounded as the form asks. */
+static void linear_round(void *argument, size_t row)
+{
+    const struct linear_job *job = argument;
+    const struct sprat__acts *acts = &job->step->acts;
+    const struct sprat__kernels *kernels = job->step->kernels;
+    const float *x = job->x + row * job->x_stride;
+    size_t n = job->n_k, at = row * n;
+    if (job->form == LINEAR_32) {
+        kernels->quantize_32(acts->q + at, acts->scale + at / 32, acts->sums + at / 16, x, n);
+    } else if (job->form == LINEAR_256) {
+        kernels->quantize_256(acts->q + at, acts->scale + at / 256, acts->sums + at / 16,
+                              acts->shift + at / 32, x, n);
+    } else {
+        memcpy(job->step->rounded + at, x, n * sizeof *x);
+        kernels->round_f32(job->step->rounded + at, n, job->form == LINEAR_HALF ? 13 : 16);
+    }
+}
+
+static size_t linear_tiles(const struct sprat__product *product)
+{
+    return (product->weight->n_rows + LINEAR_TILE_ROWS - 1) / LINEAR_TILE_ROWS;
+}
+
+static void linear_rows(const struct linear_job *job, const struct sprat__product *product,
+                        const float *bias, size_t first, size_t n_rows)
+{
+    const struct sprat__step *step = job->step;
+    const struct sprat__weight *weight = product->weight;
+    const struct sprat__dtype_info *info = sprat__dtype_info(weight->type);
+    const uint8_t *data = weight->data + first * weight->row_bytes;
+    bool rounded = job->form == LINEAR_HALF || job->form == LINEAR_BFLOAT;
+    if (job->form == LINEAR_32 || job->form == LINEAR_256)
+        step->kernels->matmul_i8[weight->type](product->y + first, product->y_stride, data,
+                                               weight->row_bytes, n_rows, &step->acts, step->n,
+                                               job->n_k);
+    else
+        step->kernels->matmul_f32(product->y + first, product->y_stride, data, weight->row_bytes,
+                                  info->block_bytes, info->block_elements,
+                                  step->kernels->dequant[weight->type], n_rows,
+                                  rounded ? step->rounded : job->x,
+                                  rounded ? job->n_k : job->x_stride, step->n, job->n_k);
+    for (size_t row = 0; bias && row < step->n; row++)
+        step->kernels->add_f32(product->y + row * product->y_stride + first, bias + first, n_rows);
+}
 
 static void linear_tile(void *argument, size_t i)
 {
     const struct linear_job *job = argument;
-    const struct sprat__weight *weight = job->weight;
-    const struct sprat__dtype_info *info = sprat__dtype_info(weight->type);
+    size_t which = 0;
+    while (i >= linear_tiles(job->products[which]))
+        i -= linear_tiles(job->products[which++]);
     size_t first = i * LINEAR_TILE_ROWS;
-    size_t left = weight->n_rows - first;
-    size_t n_rows = left < LINEAR_TILE_ROWS ? left : LINEAR_TILE_ROWS;
-    job->step->kernels->matmul_f32(
-        job->y + first, job->y_stride, weight->data + first * weight->row_bytes, weight->row_bytes,
-        info->block_bytes, info->block_elements, job->step->kernels->dequant[weight->type], n_rows,
-        job->x, job->x_stride, job->step->n, weight->n_cols);
-    if (job->bias) {
-        for (size_t row = 0; row < job->step->n; row++)
-            job->step->kernels->add_f32(job->y + row * job->y_stride + first, job->bias + first,
-                                        n_rows);
-    }
+    size_t left = job->products[which]->weight->n_rows - first;
+    linear_rows(job, job->products[which], job->bias[which], first,
+                left < LINEAR_TILE_ROWS ? left : LINEAR_TILE_ROWS);
 }
 
-sprat_status sprat__linear(struct sprat__step *step, const struct sprat__weight *weight,
-                           const struct sprat__weight *bias, const float *x, size_t x_stride,
-                           float *y, size_t y_stride)
+sprat_status sprat__linear(struct sprat__step *step, const struct sprat__product *products,
+                           size_t n_products, const float *x, size_t x_stride)
 {
-    struct linear_job job = {.step = step,
-                             .weight = weight,
-                             .bias = bias && bias->data ? linear_unpack(step, bias) : NULL,
-                             .x = x,
-                             .y = y,
-                             .x_stride = x_stride,
-                             .y_stride = y_stride};
-    size_t n_tiles = (weight->n_rows + LINEAR_TILE_ROWS - 1) / LINEAR_TILE_ROWS;
-    return sprat__pool_run(step->pool, linear_tile, &job, n_tiles, step->cancel);
+    SPRAT_ASSERT(n_products <= SPRAT__MAX_PRODUCTS);
+    for (enum linear_form form = LINEAR_FLOAT; form <= LINEAR_256; form++) {
+        struct linear_job job = {.step = step, .form = form, .x = x, .x_stride = x_stride};
+        float *vector = step->vector;
+        size_t n_tiles = 0;
+        for (size_t i = 0; i < n_products; i++) {
+            const struct sprat__product *product = &products[i];
+            if (linear_form(step, product->weight->type) != form)
+                continue;
+            if (product->bias && product->bias->data) {
+                job.bias[job.n_products] = linear_unpack(step, product->bias, vector);
+                vector += product->bias->n_cols;
+            }
+            job.products[job.n_products++] = product;
+            job.n_k = product->weight->n_cols;
+            n_tiles += linear_tiles(product);
+        }
+        if (n_tiles == 0)
+            continue;
+        if (form != LINEAR_FLOAT)
+            SPRAT_TRY(sprat__pool_run(step->pool, linear_round, &job, step->n, step->cancel));
+        SPRAT_TRY(sprat__pool_run(step->pool, linear_tile, &job, n_tiles, step->cancel));
+    }
+    return SPRAT_OK;
 }
 
 struct norm_job {
@@ -79,7 +149,8 @@ static void norm_tile(void *argument, size_t row)
 sprat_status sprat__norm(struct sprat__step *step, const struct sprat__weight *weight,
                          const float *in, float *out, size_t n_parts)
 {
-    struct norm_job job = {step, linear_unpack(step, weight), in, out, n_parts, weight->n_cols};
+    struct norm_job job = {
+        step, linear_unpack(step, weight, step->vector), in, out, n_parts, weight->n_cols};
     return sprat__pool_run(step->pool, norm_tile, &job, step->n, step->cancel);
 }
 
@@ -114,9 +185,15 @@ void sprat__embed(struct sprat__step *step, const sprat_token *tokens)
 size_t sprat__step_vector_len(const struct sprat__model *model)
 {
     const struct sprat__config *config = &model->config;
-    size_t widest = config->n_embd;
-    size_t queries = (size_t)config->n_heads * config->key_dim;
-    size_t values = (size_t)config->n_kv_heads * config->value_dim;
-    widest = queries > widest ? queries : widest;
-    return values > widest ? values : widest;
+    size_t biases = (size_t)(config->n_heads + config->n_kv_heads) * config->key_dim +
+                    (size_t)config->n_kv_heads * config->value_dim;
+    return biases > config->n_embd ? biases : config->n_embd;
+}
+
+size_t sprat__step_row_len(const struct sprat__model *model)
+{
+    const struct sprat__config *config = &model->config;
+    size_t attended = (size_t)config->n_heads * config->value_dim;
+    size_t widest = config->n_embd > config->n_ff ? config->n_embd : config->n_ff;
+    return attended > widest ? attended : widest;
 }

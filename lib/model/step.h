@@ -13,6 +13,7 @@ struct sprat__step {
     struct sprat__pool *pool;
     const _Atomic int32_t *cancel;
     const struct sprat__kv *kv;
+    bool int8;               /* numerics INT8; else F32 */
     const double *frequency; /* sprat__rope_frequencies */
     double magnitude;
     size_t position, n; /* of the first row; rows */
@@ -23,18 +24,32 @@ struct sprat__step {
     float *attended;      /* n_heads × value_dim */
     float *gate, *up;     /* n_ff */
     float *cosine, *sine; /* rope.n_dims / 2 */
-    float *vector;        /* one row as wide as the widest: norms' weights and biases, unpacked */
+    /* Numerics INT8: activations on their way into a product, rounded; rounded holds floats in the
+     * same memory. */
+    struct sprat__acts acts;
+    float *rounded;
+    float *vector; /* one row as wide as the widest: norms' weights and biases, unpacked */
 };
 
-/* The widest vector the model has. */
+/* The floats of vector: the widest norm, or the biases of products that are computed together; and
+ * the widest row that goes into a product. */
 size_t sprat__step_vector_len(const struct sprat__model *model);
+size_t sprat__step_row_len(const struct sprat__model *model);
 
 /* linear.c */
-/* y[row] = weight · x[row] + bias, rows y_stride and x_stride floats apart. bias may have no data.
- */
-sprat_status sprat__linear(struct sprat__step *step, const struct sprat__weight *weight,
-                           const struct sprat__weight *bias, const float *x, size_t x_stride,
-                           float *y, size_t y_stride);
+/* One product: y[row] = weight · x[row] + bias, rows of y y_stride floats apart. */
+struct sprat__product {
+    const struct sprat__weight *weight;
+    const struct sprat__weight *bias; /* NULL or without data: none */
+    float *y;
+    size_t y_stride;
+};
+enum { SPRAT__MAX_PRODUCTS = 3 };
+
+/* Products of the same rows x, x_stride floats apart: x is rounded once for all that round alike,
+ * and their tiles are handed out together. All weights have the same number of columns. */
+sprat_status sprat__linear(struct sprat__step *step, const struct sprat__product *products,
+                           size_t n_products, const float *x, size_t x_stride);
 /* out[row] = RMS norm of in[row]; n_parts norms of weight's length stand side by side in a row. */
 sprat_status sprat__norm(struct sprat__step *step, const struct sprat__weight *weight,
                          const float *in, float *out, size_t n_parts);
