@@ -436,7 +436,8 @@ SPRAT_API sprat_status sprat_session_reserve(sprat_session *session, size_t n_to
  * n_reused: if not NULL, how many were kept, also with CANCELLED and NUMERIC. tokens: n ids, read
  * during the call. INVALID (an id outside the vocabulary), PROMPT_TOO_LONG, NO_MEMORY, OVER_BUDGET:
  * nothing has changed. CANCELLED, NUMERIC: the session holds the shared tokens and whole chunks
- * after them; call again to go on. The session's thread. @since 0.1 */
+ * after them, or, where cancel was set before, what it held; call again to go on. The session's
+ * thread. @since 0.1 */
 SPRAT_API sprat_status sprat_session_sync(size_t *n_reused, sprat_session *session,
                                           const sprat_token *tokens, size_t n);
 

@@ -215,7 +215,7 @@ static sprat_status chat_prompt_tokens(sprat_token **tokens, size_t *n_tokens,
 }
 
 static sprat_status chat_sync(struct sprat_session *session, const struct sprat__dialect *dialect,
-                              const struct sprat__prompt *prompt)
+                              const struct sprat__prompt *prompt, size_t *n_reused)
 {
     struct sprat__parser *parser = NULL;
     sprat_token *tokens;
@@ -225,7 +225,7 @@ static sprat_status chat_sync(struct sprat_session *session, const struct sprat_
         status = sprat__parser_create(&parser, &session->mem, dialect, prompt->in_reasoning,
                                       &session->err);
     if (status == SPRAT_OK)
-        status = sprat__session_sync(session, tokens, n_tokens);
+        status = sprat__session_sync(session, tokens, n_tokens, n_reused);
     sprat__wipe_free(&session->mem, tokens);
     if (status == SPRAT_OK)
         sprat__answer_parse(session, parser);
@@ -243,10 +243,8 @@ sprat_status sprat_session_chat(size_t *n_reused, sprat_session *session, const 
     if (!session)
         return SPRAT_INVALID;
     SPRAT_TRY(chat_write(&prompt, &session->mem, &dialect, session->model, chat, &session->err));
-    sprat_status status = chat_sync(session, dialect, &prompt);
+    sprat_status status = chat_sync(session, dialect, &prompt, n_reused);
     sprat__prompt_end(&prompt);
-    if (n_reused && (status == SPRAT_OK || status == SPRAT_CANCELLED || status == SPRAT_NUMERIC))
-        *n_reused = (size_t)session->n_reused;
     return status;
 }
 

@@ -57,10 +57,7 @@ sprat_status sprat_session_sync(size_t *n_reused, sprat_session *session, const 
         *n_reused = 0;
     if (!session || (!tokens && n > 0))
         return session_refuse(session, "tokens: expected ids, found NULL");
-    sprat_status status = sprat__session_sync(session, tokens, n);
-    if (n_reused && (status == SPRAT_OK || status == SPRAT_CANCELLED || status == SPRAT_NUMERIC))
-        *n_reused = (size_t)session->n_reused;
-    return status;
+    return sprat__session_sync(session, tokens, n, n_reused);
 }
 
 sprat_status sprat_session_append(sprat_session *session, const sprat_token *tokens, size_t n)

@@ -6,18 +6,16 @@
 
 #include <string.h>
 
-enum { CONTEXT_MAX_THREADS = 256 };
-
 /* The number of threads that 0 stands for, and the limit. */
 static sprat_status context_count_threads(uint32_t *n_threads, struct sprat__err *err)
 {
-    if (*n_threads > CONTEXT_MAX_THREADS)
+    if (*n_threads > SPRAT__POOL_MOST_THREADS)
         return sprat__fail(err, SPRAT_INVALID, "n_threads: expected at most %d, found %u",
-                           CONTEXT_MAX_THREADS, *n_threads);
+                           SPRAT__POOL_MOST_THREADS, *n_threads);
     if (*n_threads == 0)
         *n_threads = sprat__available_cores();
-    if (*n_threads > CONTEXT_MAX_THREADS)
-        *n_threads = CONTEXT_MAX_THREADS;
+    if (*n_threads > SPRAT__POOL_MOST_THREADS)
+        *n_threads = SPRAT__POOL_MOST_THREADS;
     return SPRAT_OK;
 }
 

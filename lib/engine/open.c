@@ -50,6 +50,28 @@ static sprat_status open_texts(struct sprat_model *model, struct sprat__err *err
     return model->types ? SPRAT_OK : err->status;
 }
 
+/* What works, but less well than the host may expect, goes to its log. */
+static void open_warn(const struct sprat_model *model)
+{
+    const struct sprat__gguf *gguf = &model->model.gguf;
+    struct sprat__err ignored;
+    const char *text = "";
+    size_t len = 0;
+    bool found = false;
+    if (sprat__gguf_string(gguf, "tokenizer.chat_template", &text, &len, &found, &ignored) ==
+            SPRAT_OK &&
+        found && !sprat__dialect_by_template(text, len))
+        sprat__context_log(model->context, SPRAT_LOG_WARNING, "chat",
+                           "the model's chat template is not known: it can only continue text");
+    if (model->model.tokenizer && !sprat__gguf_key(gguf, "tokenizer.ggml.pre") &&
+        sprat__gguf_string(gguf, "tokenizer.ggml.model", &text, &len, &found, &ignored) ==
+            SPRAT_OK &&
+        found && len == 4 && memcmp(text, "gpt2", 4) == 0)
+        sprat__context_log(model->context, SPRAT_LOG_WARNING, "tokenizer",
+                           "the model names no pre-tokeniser: \"default\" is taken, and tokens may "
+                           "not be those it was trained on");
+}
+
 sprat_status sprat__model_create(struct sprat_model **out, struct sprat_context *context,
                                  struct sprat__mem *parent, const struct sprat_source *source,
                                  bool load, const struct sprat_model_options *options,
@@ -71,6 +93,8 @@ sprat_status sprat__model_create(struct sprat_model **out, struct sprat_context 
         sprat__model_drop(model);
         return err->status;
     }
+    if (load)
+        open_warn(model);
     *out = model;
     return SPRAT_OK;
 }

@@ -407,7 +407,8 @@ sprat_status sprat__session_append(struct sprat_session *session, const sprat_to
     return status;
 }
 
-sprat_status sprat__session_sync(struct sprat_session *session, const sprat_token *tokens, size_t n)
+sprat_status sprat__session_sync(struct sprat_session *session, const sprat_token *tokens, size_t n,
+                                 size_t *n_reused)
 {
     SPRAT_TRY(session_check_tokens(session, tokens, n));
     if (n > session->shape.n_ctx)
@@ -415,12 +416,16 @@ sprat_status sprat__session_sync(struct sprat_session *session, const sprat_toke
                            "prompt: %zu tokens are more than the session's context of %zu", n,
                            session->shape.n_ctx);
     SPRAT_TRY(sprat__session_reserve(session, n));
-    sprat__answer_parse(session, NULL);
     size_t shared = 0;
     while (shared < n && shared < session->n_tokens && tokens[shared] == session->tokens[shared])
         shared++;
+    if (shared < n && atomic_load_explicit(&session->cancel, memory_order_relaxed))
+        return sprat__fail(&session->err, SPRAT_CANCELLED, "cancelled before the first token");
+    sprat__answer_parse(session, NULL);
     session_cut(session, shared);
     session->n_reused = shared;
+    if (n_reused)
+        *n_reused = shared;
     return session_extend(session, tokens + shared, n - shared);
 }
 

@@ -102,8 +102,9 @@ void sprat__session_stats(const struct sprat_session *session, struct sprat_sess
 
 /* The calls of the API, with the reason of a failure in session->err. */
 sprat_status sprat__session_reserve(struct sprat_session *session, size_t n_tokens);
-sprat_status sprat__session_sync(struct sprat_session *session, const sprat_token *tokens,
-                                 size_t n);
+/* n_reused, if not NULL, is set once the session is cut back to the tokens it shares. */
+sprat_status sprat__session_sync(struct sprat_session *session, const sprat_token *tokens, size_t n,
+                                 size_t *n_reused);
 sprat_status sprat__session_append(struct sprat_session *session, const sprat_token *tokens,
                                    size_t n);
 sprat_status sprat__session_rewind(struct sprat_session *session, size_t n_tokens);

@@ -211,6 +211,45 @@ START_TEST(arguments)
 }
 END_TEST
 
+static void count_warnings(void *user, int32_t level, const char *component, const char *text)
+{
+    size_t *n = user;
+    ck_assert_int_eq(level, SPRAT_LOG_WARNING);
+    ck_assert_str_eq(component, "chat");
+    ck_assert_ptr_null(strchr(text, '\n'));
+    *n += 1;
+}
+
+/* An unknown chat template is no error until a chat is wanted, but the host's log hears of it. */
+START_TEST(warnings)
+{
+    static const char old[] = "{% for message in", new[] = "{% for massage in";
+    size_t n = 0, at = 0;
+    sprat_model *model;
+    sprat_source source;
+    sprat_context_options options;
+    sprat_context *other;
+    sprat_init(&source, sizeof source);
+    sprat_init(&options, sizeof options);
+    options.log = count_warnings;
+    options.log_user = &n;
+    ck_assert_int_eq(sprat_context_create(&other, &options, NULL), SPRAT_OK);
+    source.path = model_path;
+    ck_assert_int_eq(sprat_model_open(&model, other, &source, NULL, NULL), SPRAT_OK);
+    ck_assert_uint_eq(n, 0);
+    sprat_model_close(model);
+    while (memcmp(bytes + at, old, sizeof old - 1) != 0)
+        at++;
+    memcpy(bytes + at, new, sizeof new - 1);
+    write_damaged(n_bytes);
+    source.path = damaged;
+    ck_assert_int_eq(sprat_model_open(&model, other, &source, NULL, NULL), SPRAT_OK);
+    ck_assert_uint_eq(n, 1);
+    sprat_model_close(model);
+    sprat_context_destroy(other);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "tiny.gguf";
@@ -222,6 +261,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, descriptions);
     tcase_add_test(tests, tensor_types);
     tcase_add_test(tests, arguments);
+    tcase_add_test(tests, warnings);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

@@ -163,6 +163,10 @@ START_TEST(cancel_is_a_level)
     ck_assert_int_eq(sprat_session_sync(NULL, session, tokens, 100), SPRAT_OK);
     float *expected = fresh_last(&fixture, tokens, 100, SPRAT_KV_F16);
     check_equal(&fixture, session, expected, "after cancels", 100);
+    sprat_session_cancel(session, 1);
+    ck_assert_int_eq(sprat_session_sync(NULL, session, tokens + 1, 50), SPRAT_CANCELLED);
+    sprat_session_cancel(session, 0);
+    check_unmoved(&fixture, session, tokens, 100, expected);
     free(expected);
     sprat_session_destroy(session);
     fixture_close(&fixture);
