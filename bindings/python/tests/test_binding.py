@@ -163,7 +163,7 @@ def sessions():
     problems += raised(ValueError, lambda: session.tokens)
     session.cancel()  # of a closed session: nothing
     problems += raised(ValueError, lambda: sprat.Session(MODEL, kv='f64'))
-    return problems + raised(sprat.SpratError, lambda: sprat.Session(MODEL, numerics='int8'), 'UNSUPPORTED')
+    return problems + raised(sprat.SpratError, lambda: sprat.Session(MODEL, n_chunk=5000), 'INVALID')
 
 
 def answering():
