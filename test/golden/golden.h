@@ -3,6 +3,7 @@
 #define GOLDEN_H
 
 #include <check.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,28 @@ static inline double *golden_numbers(const char **at, const char *key, size_t *n
     }
     *at = end;
     return numbers;
+}
+
+/* Calls check with each folder of cases whose name begins with one of the prefixes; how many. */
+static inline size_t golden_each(const char *folder, const char *const *prefixes, size_t n_prefixes,
+                                 void (*check)(const char *folder))
+{
+    DIR *directory = opendir(folder);
+    ck_assert_msg(directory != NULL, "%s: no such folder", folder);
+    size_t n = 0;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        for (size_t i = 0; i < n_prefixes; i++) {
+            if (strncmp(entry->d_name, prefixes[i], strlen(prefixes[i])) != 0)
+                continue;
+            char path[GOLDEN_PATH];
+            int len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            ck_assert(len > 0 && len < (int)sizeof path);
+            check(path);
+            n++;
+        }
+    }
+    closedir(directory);
+    return n;
 }
 
 #endif

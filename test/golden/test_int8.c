@@ -4,8 +4,8 @@
  * models tell them apart only by chance: there it is at most a quarter above. And its own bits: the
  * same for any threads and chunk. */
 #include "golden.h"
+#include "run_suite.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdbool.h>
 #include <sprat/sprat.h>
@@ -138,29 +138,13 @@ static void check_quality(const char *folder)
     run_close(&run);
 }
 
-static size_t check_folder(const char *folder)
-{
-    DIR *directory = opendir(folder);
-    ck_assert_msg(directory != NULL, "%s: no such folder", folder);
-    size_t n = 0;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        if (strncmp(entry->d_name, "q128_", 5) == 0 || strncmp(entry->d_name, "q256_", 5) == 0) {
-            char path[GOLDEN_PATH];
-            int len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-            ck_assert(len > 0 && len < (int)sizeof path);
-            check_quality(path);
-            n++;
-        }
-    }
-    closedir(directory);
-    return n;
-}
+static const char *const quantised[] = {"q128_", "q256_"};
 
 START_TEST(not_above_the_peer)
 {
     char path[GOLDEN_PATH];
     snprintf(path, sizeof path, "%s/models", golden_root);
-    ck_assert_uint_ge(check_folder(path), 15);
+    ck_assert_uint_ge(golden_each(path, quantised, 2, check_quality), 15);
 }
 END_TEST
 
@@ -168,7 +152,7 @@ START_TEST(not_above_the_peer_whole_set)
 {
     char path[GOLDEN_PATH];
     snprintf(path, sizeof path, "%s/golden", getenv("SPRAT_TEST_DATA"));
-    ck_assert_uint_ge(check_folder(path), 20);
+    ck_assert_uint_ge(golden_each(path, quantised, 2, check_quality), 20);
 }
 END_TEST
 
@@ -210,10 +194,5 @@ int main(int argc, char **argv)
         tcase_add_test(tests, not_above_the_peer_whole_set);
     tcase_add_test(tests, same_bits_for_any_threads_and_chunk);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

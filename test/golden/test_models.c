@@ -2,8 +2,8 @@
  * is at most 1e-4 of the largest |logit|, and the argmax is the same where the reference's two best
  * are further apart than that. And the same bits for any number of threads and any chunk. */
 #include "golden.h"
+#include "run_suite.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <sprat/sprat.h>
 
@@ -122,33 +122,15 @@ static void check_case(const char *folder)
     unload(&loaded);
 }
 
-/* llama_*, qwen2_*, qwen3_*, q128_*, q256_*: the dense families. */
-static size_t check_folder(const char *folder)
-{
-    static const char *const families[] = {"llama_", "qwen2_", "qwen3_", "q128_", "q256_"};
-    DIR *directory = opendir(folder);
-    ck_assert_msg(directory != NULL, "%s: no such folder", folder);
-    size_t n = 0;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-            if (strncmp(entry->d_name, families[i], strlen(families[i])) == 0) {
-                char path[GOLDEN_PATH];
-                int len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-                ck_assert(len > 0 && len < (int)sizeof path);
-                check_case(path);
-                n++;
-            }
-        }
-    }
-    closedir(directory);
-    return n;
-}
+/* The dense families. */
+static const char *const families[] = {"llama_", "qwen2_", "qwen3_", "q128_", "q256_"};
+enum { N_FAMILIES = sizeof families / sizeof *families };
 
 START_TEST(equal_the_reference)
 {
     char path[GOLDEN_PATH];
     snprintf(path, sizeof path, "%s/models", golden_root);
-    ck_assert_uint_ge(check_folder(path), 20);
+    ck_assert_uint_ge(golden_each(path, families, N_FAMILIES, check_case), 20);
 }
 END_TEST
 
@@ -156,7 +138,7 @@ START_TEST(equal_the_whole_set)
 {
     char path[GOLDEN_PATH];
     snprintf(path, sizeof path, "%s/golden", getenv("SPRAT_TEST_DATA"));
-    ck_assert_uint_ge(check_folder(path), 30);
+    ck_assert_uint_ge(golden_each(path, families, N_FAMILIES, check_case), 30);
 }
 END_TEST
 
@@ -211,10 +193,5 @@ int main(int argc, char **argv)
         tcase_add_test(tests, equal_the_whole_set);
     tcase_add_test(tests, same_bits_for_any_threads_and_chunk);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

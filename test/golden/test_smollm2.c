@@ -2,6 +2,7 @@
  * float32: every greedy token of 20 prompts, and the likelihood of a text of 4096 tokens. The file
  * is named by SPRAT_TEST_MODEL (test/run.sh fetches it). */
 #include "golden.h"
+#include "run_suite.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -150,10 +151,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, greedy_tokens);
     tcase_add_test(tests, likelihood_of_a_text);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

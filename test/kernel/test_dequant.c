@@ -5,6 +5,8 @@
 #include "kernel/scalar/iq_grids.h"
 #include "quant_vectors.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -219,10 +221,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, small_float_scales);
     tcase_add_test(tests, code_books);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

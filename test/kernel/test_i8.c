@@ -2,6 +2,8 @@
  * against binary64 for every type with random blocks, and extremes. */
 #include "kernel/kernel.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -213,10 +215,5 @@ int main(void)
     tcase_add_test(tests, rounding_of_bits);
     tcase_add_test(tests, products);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,8 @@
 /* The choice of kernels: a pure function of the features of a CPU and a cap. */
 #include "kernel/kernel.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,10 +149,5 @@ int main(void)
     tcase_add_test(tests, x86_sets);
 #endif
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

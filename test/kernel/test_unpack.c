@@ -6,6 +6,8 @@
 #include "kernel/scalar/unpack.h"
 #include "quant_vectors.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,10 +295,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, types_with_a_function);
     tcase_add_test(tests, sums_fit);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

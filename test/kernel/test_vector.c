@@ -3,6 +3,8 @@
 #include "kernel/kernel.h"
 #include "kernel/scalar/exp32.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -175,10 +177,5 @@ int main(void)
     tcase_add_test(tests, softmax_sum_and_max);
     tcase_add_test(tests, rotation);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

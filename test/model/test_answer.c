@@ -1,6 +1,7 @@
 /* The answer as events: no byte is lost where one ends and the next goes on, the counts fit the
  * session, and after reserve nothing is allocated. The model says " one", " two", " three" after
  * every newline, then ends its turn. */
+#include "run_suite.h"
 #include "fixture.h"
 
 static const char *model_path;
@@ -132,10 +133,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, nothing_is_allocated_after_reserve);
     tcase_add_test(tests, flags_of_newer_releases);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * and that every other change of the session ends the chat's answer. The model says the same four
  * pieces after every newline. */
 #define SPRAT_EXPERIMENTAL
+#include "run_suite.h"
 #include "fixture.h"
 
 #include <sprat/experimental.h>
@@ -312,10 +313,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, templates_and_segments);
     tcase_add_test(tests, parser_alone);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,8 @@
 /* Opening what cannot be opened: each reason has a status of its own and one line that names what,
  * where, expected and found; and the context goes on. */
 #define _GNU_SOURCE
+#include "run_suite.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -263,10 +265,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, arguments);
     tcase_add_test(tests, warnings);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* Numbers at their limits: a value that is not finite ends in NUMERIC and leaves the session where
  * it was; the host's floating-point state changes no bit and comes back as it was. The model lies
  * in memory, where a test changes weights before it computes. */
+#include "run_suite.h"
 #include "engine/session.h"
 #include "fixture.h"
 
@@ -193,10 +194,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, host_state_changes_no_bit);
     tcase_add_test(tests, host_flags_stay);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

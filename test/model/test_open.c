@@ -1,6 +1,7 @@
 /* A model from every kind of source computes the same bits; opening a big one touches its directory
  * and nothing else, and holds no copy of a weight. */
 #define _GNU_SOURCE
+#include "run_suite.h"
 #include "../unit/gguf_writer.h"
 #include "fixture.h"
 
@@ -299,10 +300,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, plan_reads_the_directory);
     tcase_add_test(tests, a_big_model_stays_on_disk);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* Sessions: every way to the same tokens gives the same bits; every refusal leaves the session
  * where it was; memory is taken when the header says so. */
 #define _GNU_SOURCE
+#include "run_suite.h"
 #include "fixture.h"
 
 #include <pthread.h>
@@ -465,10 +466,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, cancel_from_another_thread);
     tcase_add_test(tests, handles_keep_each_other);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

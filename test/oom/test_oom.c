@@ -3,6 +3,8 @@
  * line, nothing leaked, and the objects that stand still work. */
 #define _GNU_SOURCE
 #define SPRAT_EXPERIMENTAL
+#include "run_suite.h"
+
 #include <check.h>
 #include <sprat/experimental.h>
 #include <stdlib.h>
@@ -188,10 +190,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, each_fails_once);
     tcase_add_test(tests, each_fails_from_then_on);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

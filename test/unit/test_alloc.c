@@ -1,6 +1,8 @@
 /* base/alloc: counting, the cap, growth. */
 #include "base/alloc.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,10 +87,5 @@ int main(void)
     tcase_add_test(tests, buffer_grows);
     tcase_add_test(tests, quotes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,8 @@
 #include "gguf_writer.h"
 #include "model/config.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 
 static struct sprat__mem mem;
@@ -155,10 +157,5 @@ int main(void)
     tcase_add_test(tests, other_widths);
     tcase_add_test(tests, one_value_per_layer);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

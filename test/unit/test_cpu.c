@@ -1,6 +1,8 @@
 /* os/cpu: features from recorded answers of processors, odd ones too. */
 #include "os/cpu.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 
@@ -171,10 +173,5 @@ int main(void)
     tcase_add_test(tests, arm);
     tcase_add_test(tests, here);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE
 #include "os/file.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -207,10 +209,5 @@ int main(void)
     tcase_add_test(tests, wrong_paths);
     tcase_add_test(tests, no_descriptor_left);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,8 @@
 #include "format/gguf.h"
 #include "gguf_writer.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,10 +447,5 @@ int main(void)
     TCase *tests = tcase_create("gguf_bad");
     tcase_add_loop_test(tests, rejected, 0, (int)(sizeof files / sizeof files[0]));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

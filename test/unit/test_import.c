@@ -3,6 +3,8 @@
  * sees a byte too far. */
 #include "api/import.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,10 +178,5 @@ int main(void)
     tcase_add_test(tests, exports_shorter_equal_longer);
     tcase_add_test(tests, reports);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

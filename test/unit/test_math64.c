@@ -2,6 +2,8 @@
  * themselves, which must be the same on every platform. */
 #include "kernel/math64.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -261,10 +263,5 @@ int main(void)
     tcase_add_test(tests, angles_have_their_specials);
     tcase_add_test(tests, bits_are_the_same_everywhere);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "thread/pool.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <fenv.h>
@@ -515,10 +517,5 @@ int main(void)
     tcase_add_test(tests, waiting_costs_no_processor);
     tcase_add_test(tests, running_allocates_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

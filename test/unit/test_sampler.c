@@ -5,6 +5,8 @@
 #include "sample/sampler.h"
 #include "sample/settings.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -839,10 +841,5 @@ int main(void)
     tcase_add_test(tests, failing_to_allocate_leaves_nothing);
     tcase_add_test(tests, writes_numbers);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * Pre-tokenisers are in test_tokenizer_split.c, wrong vocabularies and short memory in
  * test_tokenizer_bad.c, equality with the reference on real vocabularies in test_tokenizer_data.c,
  * work and memory on long runs in test_tokenizer_runs.c. */
+#include "run_suite.h"
 #include "made_vocab.h"
 
 #include <math.h>
@@ -553,10 +554,5 @@ int main(void)
     tcase_add_test(tests, open_characters);
     tcase_add_test(tests, random_bytes_come_back);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* tokenizer: wrong arguments, short memory, and vocabularies that break the rules: each refused
  * with the line that names the thing, nothing held. */
+#include "run_suite.h"
 #include "made_vocab.h"
 
 /* ---- arguments, memory ----------------------------------------------------------------------- */
@@ -273,10 +274,5 @@ int main(void)
     tcase_add_test(tests, texts_that_are_too_long);
     tcase_add_test(tests, merges_of_another_vocabulary);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* tokenizer: ids equal to the reference's, for every vocabulary and every chunk of the fixtures:
  * user text, template text, round trips. The fixtures are the committed ones, and those in
  * $SPRAT_TEST_DATA/tokenizer where that is set. */
+#include "run_suite.h"
 #include "tokenizer_data.h"
 
 static struct sprat__mem mem;
@@ -170,10 +171,5 @@ int main(void)
     if (given_folder())
         tcase_add_loop_test(tests, given_fixtures, 0, N_NAMES);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

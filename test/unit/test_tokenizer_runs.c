@@ -2,6 +2,7 @@
  * byte and the memory per byte stay under fixed bounds. Vocabularies: of $SPRAT_TEST_DATA/tokenizer
  * where that is set (16 million on deepseek-v3), else the committed ones (on deepseek-v4, which has
  * the same merges); shorter runs on the others, and everywhere under sanitizers. */
+#include "run_suite.h"
 #include "tokenizer_data.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -149,10 +150,5 @@ int main(void)
     tcase_add_loop_test(tests, sixteen_million, 0, N_ATOMS);
     tcase_add_loop_test(tests, other_vocabularies, 0, 6);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -4,6 +4,8 @@
 #include "tokenizer/unicode.h"
 #include "tokenizer/vocab.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,10 +282,5 @@ int main(void)
     tcase_add_test(tests, pieces_tile_any_text);
     tcase_add_test(tests, short_and_long_words_merge_alike);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

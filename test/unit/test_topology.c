@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "os/topology.h"
 
+#include "run_suite.h"
+
 #include <check.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -187,10 +189,5 @@ int main(void)
     tcase_add_test(tests, survives_any_content);
     tcase_add_test(tests, answers_for_this_machine);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
