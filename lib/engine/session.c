@@ -460,7 +460,7 @@ static sprat_status session_head(struct sprat_session *session, float *hidden, s
 {
     struct sprat__step *step = &session->step;
     const struct sprat__model *model = step->model;
-    const struct sprat__product logits = {&model->output, NULL, out, model->config.n_vocab};
+    const struct sprat__product logits = {&model->output, NULL, out, model->config.n_vocab, true};
     struct sprat__fpstate saved;
     step->n = n;
     sprat__fpstate_enter(&saved);

@@ -183,9 +183,9 @@ static sprat_status attention_project(struct sprat__step *step, const struct spr
 {
     const struct sprat__config *config = &step->model->config;
     const struct sprat__product products[] = {
-        {&layer->q, &layer->q_bias, step->q, layer->q.n_rows},
-        {&layer->k, &layer->k_bias, step->k, layer->k.n_rows},
-        {&layer->v, &layer->v_bias, step->v, layer->v.n_rows}};
+        {&layer->q, &layer->q_bias, step->q, layer->q.n_rows, false},
+        {&layer->k, &layer->k_bias, step->k, layer->k.n_rows, true},
+        {&layer->v, &layer->v_bias, step->v, layer->v.n_rows, true}};
     SPRAT_TRY(sprat__linear(step, products, 3, step->normed, config->n_embd));
     if (layer->q_norm.data)
         SPRAT_TRY(sprat__norm(step, &layer->q_norm, step->q, step->q, config->n_heads));
@@ -207,7 +207,7 @@ sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
     SPRAT_TRY(sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
                               step->cancel));
     const struct sprat__product output = {&weights->o, &weights->o_bias, step->normed,
-                                          config->n_embd};
+                                          config->n_embd, false};
     SPRAT_TRY(sprat__linear(step, &output, 1, step->attended,
                             (size_t)config->n_heads * config->value_dim));
     return sprat__residual(step, step->normed);

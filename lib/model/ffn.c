@@ -13,11 +13,11 @@ sprat_status sprat__ffn(struct sprat__step *step, uint32_t layer)
     const struct sprat__layer *weights = &step->model->layers[layer];
     size_t n_embd = step->model->config.n_embd, n_ff = step->model->config.n_ff;
     SPRAT_TRY(sprat__norm(step, &weights->ffn_norm, step->x, step->normed, 1));
-    const struct sprat__product inner[] = {{&weights->gate, NULL, step->gate, n_ff},
-                                           {&weights->up, NULL, step->up, n_ff}};
+    const struct sprat__product inner[] = {{&weights->gate, NULL, step->gate, n_ff, false},
+                                           {&weights->up, NULL, step->up, n_ff, false}};
     SPRAT_TRY(sprat__linear(step, inner, 2, step->normed, n_embd));
     SPRAT_TRY(sprat__pool_run(step->pool, ffn_gate_tile, step, step->n, step->cancel));
-    const struct sprat__product down = {&weights->down, NULL, step->normed, n_embd};
+    const struct sprat__product down = {&weights->down, NULL, step->normed, n_embd, false};
     SPRAT_TRY(sprat__linear(step, &down, 1, step->gate, n_ff));
     return sprat__residual(step, step->normed);
 }

@@ -40,30 +40,92 @@ struct linear_job {
     size_t n_products;
     const float *x;
     size_t x_stride, n_k;
+    bool is_fine; /* of some product: rows n to 2n - 1 of the activations are the rest */
 };
+
+/* The activations from row on. */
+static struct sprat__acts linear_acts(const struct linear_job *job, size_t row)
+{
+    const struct sprat__acts *acts = &job->step->acts;
+    size_t at = row * job->n_k;
+    size_t n_scales = at / (job->form == LINEAR_32 ? 32 : 256);
+    return (struct sprat__acts){acts->q + at, acts->scale + n_scales, acts->sums + at / 16,
+                                acts->shift + at / 32};
+}
+
+static void linear_quantize(const struct linear_job *job, const struct sprat__acts *out,
+                            const float *x, size_t n)
+{
+    const struct sprat__kernels *kernels = job->step->kernels;
+    if (job->form == LINEAR_32)
+        kernels->quantize_32(out->q, out->scale, out->sums, x, n);
+    else
+        kernels->quantize_256(out->q, out->scale, out->sums, out->shift, x, n);
+}
+
+/* What rounding left of row row is rounded like it, block by block. */
+static void linear_quantize_rest(const struct linear_job *job, size_t row)
+{
+    enum { PART = 256 };
+    const struct sprat__kernels *kernels = job->step->kernels;
+    struct sprat__acts acts = linear_acts(job, row), rest = linear_acts(job, job->step->n + row);
+    size_t n_block = job->form == LINEAR_32 ? 32 : 256;
+    for (size_t i = 0; i < job->n_k; i += PART) {
+        float left[PART];
+        const float *x = job->x + row * job->x_stride + i;
+        size_t n = job->n_k - i < PART ? job->n_k - i : PART;
+        const int8_t *q = acts.q + i;
+        const float *scale = acts.scale + i / n_block;
+        if (job->form == LINEAR_32)
+            kernels->rest_32(left, x, q, scale, n);
+        else
+            kernels->rest_256(left, x, q, scale, acts.shift + i / 32, n);
+        const struct sprat__acts part = {rest.q + i, rest.scale + i / n_block, rest.sums + i / 16,
+                                         rest.shift + i / 32};
+        linear_quantize(job, &part, left, n);
+    }
+}
 
 /* Row row of the activations, rounded as the form asks. */
 static void linear_round(void *argument, size_t row)
 {
     const struct linear_job *job = argument;
-    const struct sprat__acts *acts = &job->step->acts;
-    const struct sprat__kernels *kernels = job->step->kernels;
     const float *x = job->x + row * job->x_stride;
-    size_t n = job->n_k, at = row * n;
-    if (job->form == LINEAR_32) {
-        kernels->quantize_32(acts->q + at, acts->scale + at / 32, acts->sums + at / 16, x, n);
-    } else if (job->form == LINEAR_256) {
-        kernels->quantize_256(acts->q + at, acts->scale + at / 256, acts->sums + at / 16,
-                              acts->shift + at / 32, x, n);
+    if (job->form == LINEAR_32 || job->form == LINEAR_256) {
+        struct sprat__acts acts = linear_acts(job, row);
+        linear_quantize(job, &acts, x, job->n_k);
+        if (job->is_fine)
+            linear_quantize_rest(job, row);
     } else {
-        memcpy(job->step->rounded + at, x, n * sizeof *x);
-        kernels->round_f32(job->step->rounded + at, n, job->form == LINEAR_HALF ? 13 : 16);
+        float *rounded = job->step->rounded + row * job->n_k;
+        memcpy(rounded, x, job->n_k * sizeof *x);
+        job->step->kernels->round_f32(rounded, job->n_k, job->form == LINEAR_HALF ? 13 : 16);
     }
 }
 
 static size_t linear_tiles(const struct sprat__product *product)
 {
     return (product->weight->n_rows + LINEAR_TILE_ROWS - 1) / LINEAR_TILE_ROWS;
+}
+
+/* y += the product of the same rows with what rounding left of the activations. */
+static void linear_rows_rest(const struct linear_job *job, const struct sprat__product *product,
+                             size_t first, size_t n_rows)
+{
+    enum { COLUMNS = 2048 / LINEAR_TILE_ROWS };
+    const struct sprat__step *step = job->step;
+    const struct sprat__weight *weight = product->weight;
+    float part[COLUMNS * LINEAR_TILE_ROWS];
+    for (size_t row = 0; row < step->n; row += COLUMNS) {
+        size_t n = step->n - row < COLUMNS ? step->n - row : COLUMNS;
+        struct sprat__acts rest = linear_acts(job, step->n + row);
+        step->kernels->matmul_i8[weight->type](part, LINEAR_TILE_ROWS,
+                                               weight->data + first * weight->row_bytes,
+                                               weight->row_bytes, n_rows, &rest, n, job->n_k);
+        for (size_t c = 0; c < n; c++)
+            step->kernels->add_f32(product->y + (row + c) * product->y_stride + first,
+                                   part + c * LINEAR_TILE_ROWS, n_rows);
+    }
 }
 
 static void linear_rows(const struct linear_job *job, const struct sprat__product *product,
@@ -74,16 +136,19 @@ static void linear_rows(const struct linear_job *job, const struct sprat__produc
     const struct sprat__dtype_info *info = sprat__dtype_info(weight->type);
     const uint8_t *data = weight->data + first * weight->row_bytes;
     bool rounded = job->form == LINEAR_HALF || job->form == LINEAR_BFLOAT;
-    if (job->form == LINEAR_32 || job->form == LINEAR_256)
+    if (job->form == LINEAR_32 || job->form == LINEAR_256) {
         step->kernels->matmul_i8[weight->type](product->y + first, product->y_stride, data,
                                                weight->row_bytes, n_rows, &step->acts, step->n,
                                                job->n_k);
-    else
+        if (product->fine)
+            linear_rows_rest(job, product, first, n_rows);
+    } else {
         step->kernels->matmul_f32(product->y + first, product->y_stride, data, weight->row_bytes,
                                   info->block_bytes, info->block_elements,
                                   step->kernels->dequant[weight->type], n_rows,
                                   rounded ? step->rounded : job->x,
                                   rounded ? job->n_k : job->x_stride, step->n, job->n_k);
+    }
     for (size_t row = 0; bias && row < step->n; row++)
         step->kernels->add_f32(product->y + row * product->y_stride + first, bias + first, n_rows);
 }
@@ -118,6 +183,7 @@ sprat_status sprat__linear(struct sprat__step *step, const struct sprat__product
             }
             job.products[job.n_products++] = product;
             job.n_k = product->weight->n_cols;
+            job.is_fine |= product->fine;
             n_tiles += linear_tiles(product);
         }
         if (n_tiles == 0)
@@ -194,6 +260,7 @@ size_t sprat__step_row_len(const struct sprat__model *model)
 {
     const struct sprat__config *config = &model->config;
     size_t attended = (size_t)config->n_heads * config->value_dim;
-    size_t widest = config->n_embd > config->n_ff ? config->n_embd : config->n_ff;
+    size_t widest =
+        2 * (size_t)config->n_embd > config->n_ff ? 2 * (size_t)config->n_embd : config->n_ff;
     return attended > widest ? attended : widest;
 }

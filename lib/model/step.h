@@ -32,17 +32,21 @@ struct sprat__step {
 };
 
 /* The floats of vector: the widest norm, or the biases of products that are computed together; and
- * the widest row that goes into a product. */
+ * of rounded: the widest row that goes into a product, those of fine products twice. */
 size_t sprat__step_vector_len(const struct sprat__model *model);
 size_t sprat__step_row_len(const struct sprat__model *model);
 
 /* linear.c */
-/* One product: y[row] = weight · x[row] + bias, rows of y y_stride floats apart. */
+/* One product: y[row] = weight · x[row] + bias, rows of y y_stride floats apart. fine: numerics
+ * INT8 take the activations in two parts, what 8 bits hold and the rest in 8 bits again, and add
+ * the two products. Keys and values are fine, for they stay in the cache, and logits, for they are
+ * the answer: most of the error for little of the work. */
 struct sprat__product {
     const struct sprat__weight *weight;
     const struct sprat__weight *bias; /* NULL or without data: none */
     float *y;
     size_t y_stride;
+    bool fine;
 };
 enum { SPRAT__MAX_PRODUCTS = 3 };
 

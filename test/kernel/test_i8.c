@@ -77,6 +77,25 @@ START_TEST(rounding)
 }
 END_TEST
 
+/* The rest is x less the value, rounded once. */
+START_TEST(rests)
+{
+    static float x[K], rest[K];
+    static struct row row;
+    for (int round = 0; round < 10; round++) {
+        fill(x, K);
+        sprat__quantize_32_scalar(row.q, row.scale, row.sums, x, K);
+        sprat__rest_32_scalar(rest, x, row.q, row.scale, K);
+        for (size_t i = 0; i < K; i++)
+            ck_assert(rest[i] == x[i] - (float)value_of(&row, false, i));
+        sprat__quantize_256_scalar(row.q, row.scale, row.sums, row.shift, x, K);
+        sprat__rest_256_scalar(rest, x, row.q, row.scale, row.shift, K);
+        for (size_t i = 0; i < K; i++)
+            ck_assert(rest[i] == x[i] - (float)value_of(&row, true, i));
+    }
+}
+END_TEST
+
 /* A block of zeros, of less than 2^-100, of one that is not finite; ties to even; the shift. */
 START_TEST(rounding_of_extremes)
 {
@@ -211,6 +230,7 @@ int main(void)
     Suite *suite = suite_create("i8");
     TCase *tests = tcase_create("i8");
     tcase_add_test(tests, rounding);
+    tcase_add_test(tests, rests);
     tcase_add_test(tests, rounding_of_extremes);
     tcase_add_test(tests, rounding_of_bits);
     tcase_add_test(tests, products);

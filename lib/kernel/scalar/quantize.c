@@ -87,6 +87,23 @@ void sprat__quantize_256_scalar(int8_t *q, float *scale, int16_t *sums, uint8_t 
     }
 }
 
+void sprat__rest_32_scalar(float *y, const float *x, const int8_t *q, const float *scale, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)q[i] * scale[i / 32];
+        y[i] = x[i] - value;
+    }
+}
+
+void sprat__rest_256_scalar(float *y, const float *x, const int8_t *q, const float *scale,
+                            const uint8_t *shift, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)(q[i] * (1 << shift[i / 32])) * scale[i / 256];
+        y[i] = x[i] - value;
+    }
+}
+
 void sprat__round_f32_scalar(float *y, size_t n, unsigned bits)
 {
     unsigned dropped = 24 - bits;
