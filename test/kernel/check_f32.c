@@ -207,7 +207,7 @@ static bool check_dequant(const struct check_pair *pair, const char *row)
 {
     bool is_found = false;
     for (int type = 0; type < SPRAT__N_DTYPES; type++) {
-        if (pair->scalar->dequant[type] == pair->tested->dequant[type])
+        if (!pair->scalar->dequant[type])
             continue;
         /* The row's type is that of its name in lower case. */
         const char *name = sprat__dtype_info((uint32_t)type)->name, *own = row + strlen("dequant_");

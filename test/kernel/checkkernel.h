@@ -16,7 +16,8 @@ struct check_pair {
 
 struct check {
     const char *row; /* of kernel.def; "dequant_" stands for all that begin so */
-    /* Compares all it can think of; false at the first difference, which it has told. */
+    /* Compares all it can think of; false at the first difference, which it has told. NULL: this is
+     * one more measurement of a row that another entry checks. */
     bool (*run)(const struct check_pair *pair, const char *row);
     /* One measured piece of work: returns its size, in units. NULL: not measured. */
     double (*bench)(const struct sprat__kernels *kernels);
@@ -24,7 +25,7 @@ struct check {
 };
 
 /* Each file's checks end with a row of NULL. */
-extern const struct check checks_f32[];
+extern const struct check checks_f32[], checks_i8[];
 
 /* How an object lies in its area: against the end, or so many elements after the beginning. */
 enum { CHECK_AT_END = -1 };
