@@ -87,6 +87,28 @@ static size_t session_gathered_rows(const struct sprat__session_shape *shape)
     return shape->n_kept < shape->n_chunk ? shape->n_kept : shape->n_chunk;
 }
 
+/* Room for activations in every form that the model's weights ask for. */
+static void session_lay_out_forms(struct session_layout *layout, struct sprat__step *step,
+                                  const struct sprat__model *model, uint64_t n)
+{
+    uint64_t width = sprat__step_row_len(model);
+    uint32_t forms = sprat__step_forms(model);
+    for (enum sprat__form form = SPRAT__FORM_F16; form < SPRAT__N_FORMS; form++) {
+        if (!(forms >> form & 1))
+            continue;
+        if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
+            struct sprat__acts *acts = &step->acts[form];
+            uint64_t n_scales = n * (width / 32);
+            acts->q = session_place(layout, n * width, 1);
+            acts->scale = session_place(layout, n_scales, sizeof(float));
+            acts->sums = session_place(layout, 2 * n_scales, sizeof(int16_t));
+            acts->shift = session_place(layout, n_scales, 1);
+        } else {
+            step->rounded[form] = session_rows(layout, n, width);
+        }
+    }
+}
+
 static void session_lay_out(struct session_layout *layout, struct session_buffers *buffers,
                             const struct sprat__model *model,
                             const struct sprat__session_shape *shape)
@@ -107,15 +129,8 @@ static void session_lay_out(struct session_layout *layout, struct session_buffer
     step->up = session_rows(layout, n, config->n_ff);
     step->cosine = session_rows(layout, n, n_pairs);
     step->sine = session_rows(layout, n, n_pairs);
-    if (shape->int8) {
-        /* As many bytes as floats of the same rows, which some weights want instead. */
-        uint64_t width = sprat__step_row_len(model);
-        step->rounded = session_rows(layout, n, width);
-        step->acts.q = (int8_t *)step->rounded;
-        step->acts.scale = session_place(layout, n * (width / 32), sizeof(float));
-        step->acts.sums = session_place(layout, n * (width / 16), sizeof(int16_t));
-        step->acts.shift = session_place(layout, n * (width / 32), 1);
-    }
+    if (shape->int8)
+        session_lay_out_forms(layout, step, model, n);
     step->vector = session_rows(layout, 1, sprat__step_vector_len(model));
     buffers->kept = session_rows(layout, shape->n_kept, config->n_embd);
     buffers->gathered = session_rows(layout, session_gathered_rows(shape), config->n_embd);
@@ -460,13 +475,13 @@ static sprat_status session_head(struct sprat_session *session, float *hidden, s
 {
     struct sprat__step *step = &session->step;
     const struct sprat__model *model = step->model;
-    const struct sprat__product logits = {&model->output, NULL, out, model->config.n_vocab, true};
+    const struct sprat__input in = {hidden, model->config.n_embd, &model->output_norm, hidden};
+    const struct sprat__product logits = {
+        .weight = &model->output, .y = out, .y_stride = model->config.n_vocab, .fine = true};
     struct sprat__fpstate saved;
     step->n = n;
     sprat__fpstate_enter(&saved);
-    sprat_status status = sprat__norm(step, &model->output_norm, hidden, hidden, 1);
-    if (status == SPRAT_OK)
-        status = sprat__linear(step, &logits, 1, hidden, model->config.n_embd);
+    sprat_status status = sprat__linear(step, &in, &logits, 1);
     bool is_finite = status == SPRAT_OK && session_is_finite(out, n * model->config.n_vocab);
     sprat__fpstate_leave(&saved);
     if (status != SPRAT_OK)

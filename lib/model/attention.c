@@ -20,7 +20,8 @@ enum { ATTENTION_BITS = 13 };
 struct attention_job {
     const struct sprat__step *step;
     uint32_t layer;
-    float scale; /* 1 / sqrt(key_dim) */
+    float scale;                  /* 1 / sqrt(key_dim) */
+    const float *q_norm, *k_norm; /* NULL: the model has none */
 };
 
 /* One block of queries of one head, and what it has of the tiles so far. */
@@ -160,55 +161,68 @@ static void attention_store_row(const struct sprat__step *step, uint8_t *rows, s
         step->kernels->f32_to_f16((uint16_t *)(void *)rows + i * dim, x, dim);
 }
 
-/* Tile row: writes one position's keys and values. */
-static void attention_store(void *argument, size_t row)
+/* One row's q, k and v on their way from the products: norms per head, rotation; then k and v are
+ * written to the cache. */
+static void attention_enter(void *argument, size_t row)
 {
     const struct attention_job *job = argument;
     const struct sprat__step *step = job->step;
     const struct sprat__config *config = &step->model->config;
-    size_t position = step->position + row;
+    const struct sprat__kernels *kernels = step->kernels;
+    size_t key_dim = config->key_dim, value_dim = config->value_dim;
+    float *q = step->q + row * config->n_heads * key_dim;
+    float *k = step->k + row * config->n_kv_heads * key_dim;
+    const float *v = step->v + row * config->n_kv_heads * value_dim;
+    for (size_t head = 0; job->q_norm && head < config->n_heads; head++)
+        kernels->rms_norm_f32(q + head * key_dim, q + head * key_dim, job->q_norm, key_dim,
+                              config->epsilon);
+    for (size_t head = 0; job->k_norm && head < config->n_kv_heads; head++)
+        kernels->rms_norm_f32(k + head * key_dim, k + head * key_dim, job->k_norm, key_dim,
+                              config->epsilon);
+    sprat__rope_rotate(step, row, q, config->n_heads, key_dim);
+    sprat__rope_rotate(step, row, k, config->n_kv_heads, key_dim);
+    size_t position = step->position + row, i = position % SPRAT__KV_TILE;
     for (uint32_t head = 0; head < config->n_kv_heads; head++) {
-        size_t at = row * config->n_kv_heads + head;
-        attention_store_row(step, sprat__kv_keys(step->kv, job->layer, head, position),
-                            position % SPRAT__KV_TILE, step->k + at * config->key_dim,
-                            config->key_dim);
-        attention_store_row(step, sprat__kv_values(step->kv, job->layer, head, position),
-                            position % SPRAT__KV_TILE, step->v + at * config->value_dim,
-                            config->value_dim);
+        attention_store_row(step, sprat__kv_keys(step->kv, job->layer, head, position), i,
+                            k + head * key_dim, key_dim);
+        attention_store_row(step, sprat__kv_values(step->kv, job->layer, head, position), i,
+                            v + head * value_dim, value_dim);
     }
-}
-
-/* q, k and v of all rows: products, biases, norms per head, rotation. */
-static sprat_status attention_project(struct sprat__step *step, const struct sprat__layer *layer)
-{
-    const struct sprat__config *config = &step->model->config;
-    const struct sprat__product products[] = {
-        {&layer->q, &layer->q_bias, step->q, layer->q.n_rows, false},
-        {&layer->k, &layer->k_bias, step->k, layer->k.n_rows, true},
-        {&layer->v, &layer->v_bias, step->v, layer->v.n_rows, true}};
-    SPRAT_TRY(sprat__linear(step, products, 3, step->normed, config->n_embd));
-    if (layer->q_norm.data)
-        SPRAT_TRY(sprat__norm(step, &layer->q_norm, step->q, step->q, config->n_heads));
-    if (layer->k_norm.data)
-        SPRAT_TRY(sprat__norm(step, &layer->k_norm, step->k, step->k, config->n_kv_heads));
-    SPRAT_TRY(sprat__rope_apply(step, step->q, config->n_heads, config->key_dim));
-    return sprat__rope_apply(step, step->k, config->n_kv_heads, config->key_dim);
 }
 
 sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
 {
     const struct sprat__layer *weights = &step->model->layers[layer];
     const struct sprat__config *config = &step->model->config;
-    struct attention_job job = {step, layer, 1.0f / sqrtf((float)config->key_dim)};
-    SPRAT_TRY(sprat__norm(step, &weights->attn_norm, step->x, step->normed, 1));
-    SPRAT_TRY(attention_project(step, weights));
-    SPRAT_TRY(sprat__pool_run(step->pool, attention_store, &job, step->n, step->cancel));
+    size_t n_embd = config->n_embd, n_q = (size_t)config->n_heads * config->key_dim;
+    const struct sprat__input outer = {step->x, n_embd, &weights->attn_norm, step->normed};
+    const struct sprat__product products[] = {
+        {.weight = &weights->q, .bias = &weights->q_bias, .y = step->q, .y_stride = n_q},
+        {.weight = &weights->k,
+         .bias = &weights->k_bias,
+         .y = step->k,
+         .y_stride = weights->k.n_rows,
+         .fine = true},
+        {.weight = &weights->v,
+         .bias = &weights->v_bias,
+         .y = step->v,
+         .y_stride = weights->v.n_rows,
+         .fine = true}};
+    SPRAT_TRY(sprat__linear(step, &outer, products, 3));
+    float *vector = step->vector;
+    struct attention_job job = {step, layer, 1.0f / sqrtf((float)config->key_dim), NULL, NULL};
+    job.q_norm = sprat__step_vector(step, &weights->q_norm, &vector);
+    job.k_norm = sprat__step_vector(step, &weights->k_norm, &vector);
+    SPRAT_TRY(sprat__rows(step, attention_enter, &job, n_q));
     size_t n_blocks = (step->n + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES;
     SPRAT_TRY(sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
                               step->cancel));
-    const struct sprat__product output = {&weights->o, &weights->o_bias, step->normed,
-                                          config->n_embd, false};
-    SPRAT_TRY(sprat__linear(step, &output, 1, step->attended,
-                            (size_t)config->n_heads * config->value_dim));
-    return sprat__residual(step, step->normed);
+    size_t n_attended = (size_t)config->n_heads * config->value_dim;
+    const struct sprat__input inner = {.x = step->attended, .x_stride = n_attended};
+    const struct sprat__product output = {.weight = &weights->o,
+                                          .bias = &weights->o_bias,
+                                          .y = step->normed,
+                                          .y_stride = n_embd,
+                                          .sum = step->x};
+    return sprat__linear(step, &inner, &output, 1);
 }

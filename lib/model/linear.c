@@ -1,266 +1,322 @@
-/* Owns the parts of a step that go row by row: products with a weight matrix, norms, the residual
- * sum, the embedding. A tile of a product is a range of the weight's rows for all rows of the step,
- * so that a weight is read once. */
+/* Owns products with weight matrices: how activations are prepared for them, how rows of weights
+ * are cut into tiles, and what is done with a result while it is in cache. A tile is a range of the
+ * weights' rows for all rows of the step, so that a weight is read once. Invariant: tiles cut rows,
+ * never a sum, so neither their sizes nor the number of threads can change a bit. */
 #include "model/step.h"
 
 #include <string.h>
 
-/* Rows of a weight that one tile computes: small enough for an even share, big enough to be worth a
- * hand-out. */
-enum { LINEAR_TILE_ROWS = 32 };
+/* Tiles are made of units of so many rows: what the kernels compute side by side fits whole. */
+enum { LINEAR_UNIT_ROWS = 32 };
 
-static const float *linear_unpack(const struct sprat__step *step,
-                                  const struct sprat__weight *weight, float *out)
+/* A tile takes no less than about a microsecond, else handing it out costs more than it evens out,
+ * and no more than some hundred, so that a cancelled step ends soon. */
+enum { LINEAR_LEAST_BYTES = 24 * 1024, LINEAR_MOST_PRODUCTS = 32 * 1024 * 1024 };
+
+enum sprat__form sprat__form_of(uint32_t type)
 {
-    step->kernels->dequant[weight->type](out, weight->data, weight->n_cols);
-    return out;
-}
-
-/* What a product's weights ask of the activations. */
-enum linear_form { LINEAR_FLOAT, LINEAR_HALF, LINEAR_BFLOAT, LINEAR_32, LINEAR_256 };
-
-static enum linear_form linear_form(const struct sprat__step *step, uint32_t type)
-{
-    if (!step->int8)
-        return LINEAR_FLOAT;
+    if (type == SPRAT__F32 || type == SPRAT__NVFP4)
+        return SPRAT__FORM_FLOAT;
     if (type == SPRAT__F16)
-        return LINEAR_HALF;
+        return SPRAT__FORM_F16;
     if (type == SPRAT__BF16)
-        return LINEAR_BFLOAT;
-    if (!step->kernels->matmul_i8[type])
-        return LINEAR_FLOAT;
-    return sprat__dtype_info(type)->block_elements == 256 ? LINEAR_256 : LINEAR_32;
+        return SPRAT__FORM_BF16;
+    return sprat__dtype_info(type)->block_elements == 256 ? SPRAT__FORM_256 : SPRAT__FORM_32;
 }
+
+static enum sprat__form linear_form(const struct sprat__step *step,
+                                    const struct sprat__weight *weight)
+{
+    return step->int8 ? sprat__form_of(weight->type) : SPRAT__FORM_FLOAT;
+}
+
+uint32_t sprat__step_forms(const struct sprat__model *model)
+{
+    uint32_t forms = 1u << sprat__form_of(model->output.type);
+    for (uint32_t i = 0; i < model->config.n_layers; i++) {
+        const struct sprat__layer *w = &model->layers[i];
+        const struct sprat__weight *weights[] = {&w->q,    &w->k,  &w->v,   &w->o,
+                                                 &w->gate, &w->up, &w->down};
+        for (size_t j = 0; j < sizeof weights / sizeof *weights; j++)
+            forms |= 1u << sprat__form_of(weights[j]->type);
+    }
+    return forms;
+}
+
+/* Tiles of equal size, one behind the other. */
+struct linear_wave {
+    size_t first, size; /* units */
+    size_t n_tiles;
+};
+enum { LINEAR_MOST_WAVES = 40 };
 
 struct linear_job {
     const struct sprat__step *step;
-    enum linear_form form;
-    const struct sprat__product *products[SPRAT__MAX_PRODUCTS];
+    const struct sprat__input *in;
+    const struct sprat__product *products;
     const float *bias[SPRAT__MAX_PRODUCTS];
     size_t n_products;
-    const float *x;
-    size_t x_stride, n_k;
-    bool is_fine; /* of some product: rows n to 2n - 1 of the activations are the rest */
+    const float *norm; /* the norm's weight; NULL: x goes in as it is */
+    size_t n_k;        /* columns of every weight */
+    /* Of the weights, as bits; of those of fine products, for which rows n to 2n - 1 of the
+     * activations are the rest. */
+    uint32_t forms, fine_forms;
+    size_t n_units; /* of all products, one behind the other */
+    struct linear_wave waves[LINEAR_MOST_WAVES];
+    size_t n_waves;
 };
 
+/* ---- activations ----------------------------------------------------------------------------- */
+
 /* The activations from row on. */
-static struct sprat__acts linear_acts(const struct linear_job *job, size_t row)
+static struct sprat__acts linear_acts(const struct linear_job *job, enum sprat__form form,
+                                      size_t row)
 {
-    const struct sprat__acts *acts = &job->step->acts;
-    size_t at = row * job->n_k;
-    size_t n_scales = at / (job->form == LINEAR_32 ? 32 : 256);
+    const struct sprat__acts *acts = &job->step->acts[form];
+    size_t at = row * job->n_k, n_scales = at / (form == SPRAT__FORM_32 ? 32 : 256);
     return (struct sprat__acts){acts->q + at, acts->scale + n_scales, acts->sums + at / 16,
                                 acts->shift + at / 32};
 }
 
-static void linear_quantize(const struct linear_job *job, const struct sprat__acts *out,
-                            const float *x, size_t n)
+static void linear_quantize(const struct sprat__kernels *kernels, enum sprat__form form,
+                            const struct sprat__acts *out, const float *x, size_t n)
 {
-    const struct sprat__kernels *kernels = job->step->kernels;
-    if (job->form == LINEAR_32)
+    if (form == SPRAT__FORM_32)
         kernels->quantize_32(out->q, out->scale, out->sums, x, n);
     else
         kernels->quantize_256(out->q, out->scale, out->sums, out->shift, x, n);
 }
 
 /* What rounding left of row row is rounded like it, block by block. */
-static void linear_quantize_rest(const struct linear_job *job, size_t row)
+static void linear_quantize_rest(const struct linear_job *job, enum sprat__form form,
+                                 const float *x, size_t row)
 {
     enum { PART = 256 };
     const struct sprat__kernels *kernels = job->step->kernels;
-    struct sprat__acts acts = linear_acts(job, row), rest = linear_acts(job, job->step->n + row);
-    size_t n_block = job->form == LINEAR_32 ? 32 : 256;
+    struct sprat__acts acts = linear_acts(job, form, row);
+    struct sprat__acts rest = linear_acts(job, form, job->step->n + row);
+    size_t n_block = form == SPRAT__FORM_32 ? 32 : 256;
     for (size_t i = 0; i < job->n_k; i += PART) {
         float left[PART];
-        const float *x = job->x + row * job->x_stride + i;
         size_t n = job->n_k - i < PART ? job->n_k - i : PART;
         const int8_t *q = acts.q + i;
         const float *scale = acts.scale + i / n_block;
-        if (job->form == LINEAR_32)
-            kernels->rest_32(left, x, q, scale, n);
+        if (form == SPRAT__FORM_32)
+            kernels->rest_32(left, x + i, q, scale, n);
         else
-            kernels->rest_256(left, x, q, scale, acts.shift + i / 32, n);
+            kernels->rest_256(left, x + i, q, scale, acts.shift + i / 32, n);
         const struct sprat__acts part = {rest.q + i, rest.scale + i / n_block, rest.sums + i / 16,
                                          rest.shift + i / 32};
-        linear_quantize(job, &part, left, n);
+        linear_quantize(kernels, form, &part, left, n);
     }
 }
 
-/* Row row of the activations, rounded as the form asks. */
-static void linear_round(void *argument, size_t row)
+static void linear_round(const struct linear_job *job, enum sprat__form form, const float *x,
+                         size_t row)
+{
+    const struct sprat__step *step = job->step;
+    if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
+        struct sprat__acts acts = linear_acts(job, form, row);
+        linear_quantize(step->kernels, form, &acts, x, job->n_k);
+        if (job->fine_forms >> form & 1)
+            linear_quantize_rest(job, form, x, row);
+    } else {
+        float *rounded = step->rounded[form] + row * job->n_k;
+        memcpy(rounded, x, job->n_k * sizeof *x);
+        step->kernels->round_f32(rounded, job->n_k, form == SPRAT__FORM_F16 ? 13 : 16);
+    }
+}
+
+/* One row of what goes in: its norm, then every rounding that the weights ask for. */
+static void linear_prepare(void *argument, size_t row)
 {
     const struct linear_job *job = argument;
-    const float *x = job->x + row * job->x_stride;
-    if (job->form == LINEAR_32 || job->form == LINEAR_256) {
-        struct sprat__acts acts = linear_acts(job, row);
-        linear_quantize(job, &acts, x, job->n_k);
-        if (job->is_fine)
-            linear_quantize_rest(job, row);
-    } else {
-        float *rounded = job->step->rounded + row * job->n_k;
-        memcpy(rounded, x, job->n_k * sizeof *x);
-        job->step->kernels->round_f32(rounded, job->n_k, job->form == LINEAR_HALF ? 13 : 16);
+    const struct sprat__input *in = job->in;
+    const float *x = in->x + row * in->x_stride;
+    if (job->norm) {
+        float *normed = in->normed + row * job->n_k;
+        job->step->kernels->rms_norm_f32(normed, x, job->norm, job->n_k,
+                                         job->step->model->config.epsilon);
+        x = normed;
+    }
+    for (enum sprat__form form = SPRAT__FORM_FLOAT + 1; form < SPRAT__N_FORMS; form++) {
+        if (job->forms >> form & 1)
+            linear_round(job, form, x, row);
     }
 }
 
-static size_t linear_tiles(const struct sprat__product *product)
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+static size_t linear_units(const struct sprat__product *product)
 {
-    return (product->weight->n_rows + LINEAR_TILE_ROWS - 1) / LINEAR_TILE_ROWS;
+    return (product->weight->n_rows + LINEAR_UNIT_ROWS - 1) / LINEAR_UNIT_ROWS;
 }
 
-/* y += the product of the same rows with what rounding left of the activations. */
-static void linear_rows_rest(const struct linear_job *job, const struct sprat__product *product,
-                             size_t first, size_t n_rows)
+/* Cuts the units into tiles; returns how many. Tiles begin long, because kernels read ahead in long
+ * ranges of memory, and become short, so that the threads end together: a wave of one tile for
+ * each thread takes half of what is left. */
+static size_t linear_cut(struct linear_job *job, size_t least, size_t most, size_t n_threads)
 {
-    enum { COLUMNS = 2048 / LINEAR_TILE_ROWS };
-    const struct sprat__step *step = job->step;
-    const struct sprat__weight *weight = product->weight;
-    float part[COLUMNS * LINEAR_TILE_ROWS];
-    for (size_t row = 0; row < step->n; row += COLUMNS) {
-        size_t n = step->n - row < COLUMNS ? step->n - row : COLUMNS;
-        struct sprat__acts rest = linear_acts(job, step->n + row);
-        step->kernels->matmul_i8[weight->type](part, LINEAR_TILE_ROWS,
-                                               weight->data + first * weight->row_bytes,
-                                               weight->row_bytes, n_rows, &rest, n, job->n_k);
-        for (size_t c = 0; c < n; c++)
-            step->kernels->add_f32(product->y + (row + c) * product->y_stride + first,
-                                   part + c * LINEAR_TILE_ROWS, n_rows);
+    size_t first = 0, n_tiles = 0;
+    job->n_waves = 0;
+    while (first < job->n_units) {
+        size_t left = job->n_units - first;
+        size_t size = n_threads == 1 ? left : left / (2 * n_threads), n = n_threads;
+        if (size > most) {
+            n = size * n_threads / most;
+            size = most;
+        }
+        if (size <= least || job->n_waves == LINEAR_MOST_WAVES - 1) {
+            size = least;
+            n = (left + least - 1) / least;
+        }
+        job->waves[job->n_waves++] = (struct linear_wave){first, size, n};
+        n_tiles += n;
+        first += n * size;
     }
+    return n_tiles;
 }
 
-static void linear_rows(const struct linear_job *job, const struct sprat__product *product,
-                        const float *bias, size_t first, size_t n_rows)
+/* Tiles of a microsecond to some hundred, by what a unit of the first weight takes. */
+static size_t linear_cut_for(struct linear_job *job)
+{
+    const struct sprat__weight *weight = job->products[0].weight;
+    size_t n_threads = sprat__pool_threads(job->step->pool);
+    size_t unit_bytes = LINEAR_UNIT_ROWS * weight->row_bytes * job->step->n;
+    size_t unit_products = LINEAR_UNIT_ROWS * weight->n_cols * job->step->n;
+    size_t least = LINEAR_LEAST_BYTES / unit_bytes, most = LINEAR_MOST_PRODUCTS / unit_products;
+    return linear_cut(job, least ? least : 1, most ? most : 1, n_threads);
+}
+
+static void linear_multiply(const struct linear_job *job, const struct sprat__weight *weight,
+                            float *y, size_t y_stride, size_t first, size_t n_rows)
 {
     const struct sprat__step *step = job->step;
-    const struct sprat__weight *weight = product->weight;
     const struct sprat__dtype_info *info = sprat__dtype_info(weight->type);
     const uint8_t *data = weight->data + first * weight->row_bytes;
-    bool rounded = job->form == LINEAR_HALF || job->form == LINEAR_BFLOAT;
-    if (job->form == LINEAR_32 || job->form == LINEAR_256) {
-        step->kernels->matmul_i8[weight->type](product->y + first, product->y_stride, data,
-                                               weight->row_bytes, n_rows, &step->acts, step->n,
-                                               job->n_k);
-        if (product->fine)
-            linear_rows_rest(job, product, first, n_rows);
-    } else {
-        step->kernels->matmul_f32(product->y + first, product->y_stride, data, weight->row_bytes,
-                                  info->block_bytes, info->block_elements,
-                                  step->kernels->dequant[weight->type], n_rows,
-                                  rounded ? step->rounded : job->x,
-                                  rounded ? job->n_k : job->x_stride, step->n, job->n_k);
+    enum sprat__form form = linear_form(step, weight);
+    if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
+        step->kernels->matmul_i8[weight->type](y + first, y_stride, data, weight->row_bytes, n_rows,
+                                               &step->acts[form], step->n, job->n_k);
+        return;
     }
-    for (size_t row = 0; bias && row < step->n; row++)
-        step->kernels->add_f32(product->y + row * product->y_stride + first, bias + first, n_rows);
+    const float *x = job->norm ? job->in->normed : job->in->x;
+    size_t x_stride = job->norm ? job->n_k : job->in->x_stride;
+    if (form != SPRAT__FORM_FLOAT) {
+        x = step->rounded[form];
+        x_stride = job->n_k;
+    }
+    step->kernels->matmul_f32(y + first, y_stride, data, weight->row_bytes, info->block_bytes,
+                              info->block_elements, step->kernels->dequant[weight->type], n_rows, x,
+                              x_stride, step->n, job->n_k);
+}
+
+/* The same for a fine product in integers: with what rounding left of the activations too. For few
+ * rows of activations both products are one, for more the rest follows in parts. */
+static void linear_multiply_fine(const struct linear_job *job, const struct sprat__weight *weight,
+                                 float *y, size_t y_stride, size_t first, size_t n_rows)
+{
+    enum { FLOATS = 2048 };
+    const struct sprat__kernels *kernels = job->step->kernels;
+    sprat__matmul_i8_fn *matmul = kernels->matmul_i8[weight->type];
+    enum sprat__form form = linear_form(job->step, weight);
+    size_t n = job->step->n, end = first + n_rows;
+    float part[FLOATS];
+    if (2 * n * LINEAR_UNIT_ROWS <= FLOATS) {
+        size_t most = FLOATS / (2 * n) / LINEAR_UNIT_ROWS * LINEAR_UNIT_ROWS;
+        for (size_t row = first; row < end; row += most) {
+            size_t rows = end - row < most ? end - row : most;
+            matmul(part, rows, weight->data + row * weight->row_bytes, weight->row_bytes, rows,
+                   &job->step->acts[form], 2 * n, job->n_k);
+            for (size_t c = 0; c < n; c++) {
+                memcpy(y + c * y_stride + row, part + c * rows, rows * sizeof *y);
+                kernels->add_f32(y + c * y_stride + row, part + (n + c) * rows, rows);
+            }
+        }
+        return;
+    }
+    linear_multiply(job, weight, y, y_stride, first, n_rows);
+    for (size_t row = first; row < end; row += LINEAR_UNIT_ROWS) {
+        size_t rows = end - row < LINEAR_UNIT_ROWS ? end - row : LINEAR_UNIT_ROWS;
+        for (size_t c = 0; c < n; c += FLOATS / LINEAR_UNIT_ROWS) {
+            size_t most = FLOATS / LINEAR_UNIT_ROWS;
+            size_t n_columns = n - c < most ? n - c : most;
+            struct sprat__acts rest = linear_acts(job, form, n + c);
+            matmul(part, rows, weight->data + row * weight->row_bytes, weight->row_bytes, rows,
+                   &rest, n_columns, job->n_k);
+            for (size_t i = 0; i < n_columns; i++)
+                kernels->add_f32(y + (c + i) * y_stride + row, part + i * rows, rows);
+        }
+    }
+}
+
+/* Rows of one product, and what follows while they are in cache. */
+static void linear_rows(const struct linear_job *job, size_t which, size_t first, size_t n_rows)
+{
+    const struct sprat__kernels *kernels = job->step->kernels;
+    const struct sprat__product *product = &job->products[which];
+    enum sprat__form form = linear_form(job->step, product->weight);
+    if (product->fine && (form == SPRAT__FORM_32 || form == SPRAT__FORM_256))
+        linear_multiply_fine(job, product->weight, product->y, product->y_stride, first, n_rows);
+    else
+        linear_multiply(job, product->weight, product->y, product->y_stride, first, n_rows);
+    if (product->factor)
+        linear_multiply(job, product->factor, product->factor_y, product->y_stride, first, n_rows);
+    for (size_t row = 0; row < job->step->n; row++) {
+        size_t at = row * product->y_stride + first;
+        if (job->bias[which])
+            kernels->add_f32(product->y + at, job->bias[which] + first, n_rows);
+        if (product->factor)
+            kernels->silu_mul_f32(product->y + at, product->factor_y + at, n_rows);
+        if (product->sum)
+            kernels->add_f32(product->sum + at, product->y + at, n_rows);
+    }
 }
 
 static void linear_tile(void *argument, size_t i)
 {
     const struct linear_job *job = argument;
-    size_t which = 0;
-    while (i >= linear_tiles(job->products[which]))
-        i -= linear_tiles(job->products[which++]);
-    size_t first = i * LINEAR_TILE_ROWS;
-    size_t left = job->products[which]->weight->n_rows - first;
-    linear_rows(job, job->products[which], job->bias[which], first,
-                left < LINEAR_TILE_ROWS ? left : LINEAR_TILE_ROWS);
-}
-
-sprat_status sprat__linear(struct sprat__step *step, const struct sprat__product *products,
-                           size_t n_products, const float *x, size_t x_stride)
-{
-    SPRAT_ASSERT(n_products <= SPRAT__MAX_PRODUCTS);
-    for (enum linear_form form = LINEAR_FLOAT; form <= LINEAR_256; form++) {
-        struct linear_job job = {.step = step, .form = form, .x = x, .x_stride = x_stride};
-        float *vector = step->vector;
-        size_t n_tiles = 0;
-        for (size_t i = 0; i < n_products; i++) {
-            const struct sprat__product *product = &products[i];
-            if (linear_form(step, product->weight->type) != form)
-                continue;
-            if (product->bias && product->bias->data) {
-                job.bias[job.n_products] = linear_unpack(step, product->bias, vector);
-                vector += product->bias->n_cols;
-            }
-            job.products[job.n_products++] = product;
-            job.n_k = product->weight->n_cols;
-            job.is_fine |= product->fine;
-            n_tiles += linear_tiles(product);
+    const struct linear_wave *wave = job->waves;
+    for (; i >= wave->n_tiles; wave++)
+        i -= wave->n_tiles;
+    size_t first = wave->first + i * wave->size;
+    size_t end = first + wave->size;
+    for (size_t which = 0; which < job->n_products; which++) {
+        size_t n_units = linear_units(&job->products[which]);
+        if (first < n_units) {
+            size_t row = first * LINEAR_UNIT_ROWS;
+            size_t row_end = (end < n_units ? end : n_units) * LINEAR_UNIT_ROWS;
+            size_t n_rows = job->products[which].weight->n_rows;
+            linear_rows(job, which, row, (row_end < n_rows ? row_end : n_rows) - row);
         }
-        if (n_tiles == 0)
-            continue;
-        if (form != LINEAR_FLOAT)
-            SPRAT_TRY(sprat__pool_run(step->pool, linear_round, &job, step->n, step->cancel));
-        SPRAT_TRY(sprat__pool_run(step->pool, linear_tile, &job, n_tiles, step->cancel));
-    }
-    return SPRAT_OK;
-}
-
-struct norm_job {
-    const struct sprat__step *step;
-    const float *weight, *in;
-    float *out;
-    size_t n_parts, width;
-};
-
-static void norm_tile(void *argument, size_t row)
-{
-    const struct norm_job *job = argument;
-    for (size_t part = 0; part < job->n_parts; part++) {
-        size_t at = (row * job->n_parts + part) * job->width;
-        job->step->kernels->rms_norm_f32(job->out + at, job->in + at, job->weight, job->width,
-                                         job->step->model->config.epsilon);
+        if (end <= n_units)
+            return;
+        first = first > n_units ? first - n_units : 0;
+        end -= n_units;
     }
 }
 
-sprat_status sprat__norm(struct sprat__step *step, const struct sprat__weight *weight,
-                         const float *in, float *out, size_t n_parts)
+sprat_status sprat__linear(struct sprat__step *step, const struct sprat__input *in,
+                           const struct sprat__product *products, size_t n_products)
 {
-    struct norm_job job = {
-        step, linear_unpack(step, weight, step->vector), in, out, n_parts, weight->n_cols};
-    return sprat__pool_run(step->pool, norm_tile, &job, step->n, step->cancel);
-}
-
-struct residual_job {
-    const struct sprat__step *step;
-    const float *y;
-};
-
-static void residual_tile(void *argument, size_t row)
-{
-    const struct residual_job *job = argument;
-    size_t width = job->step->model->config.n_embd;
-    job->step->kernels->add_f32(job->step->x + row * width, job->y + row * width, width);
-}
-
-sprat_status sprat__residual(struct sprat__step *step, const float *y)
-{
-    struct residual_job job = {step, y};
-    return sprat__pool_run(step->pool, residual_tile, &job, step->n, step->cancel);
-}
-
-void sprat__embed(struct sprat__step *step, const sprat_token *tokens)
-{
-    const struct sprat__weight *embedding = &step->model->embedding;
-    for (size_t row = 0; row < step->n; row++) {
-        const uint8_t *data = embedding->data + (size_t)tokens[row] * embedding->row_bytes;
-        step->kernels->dequant[embedding->type](step->x + row * embedding->n_cols, data,
-                                                embedding->n_cols);
+    SPRAT_ASSERT(n_products >= 1 && n_products <= SPRAT__MAX_PRODUCTS);
+    struct linear_job job = {.step = step, .in = in, .products = products};
+    float *vector = step->vector;
+    job.norm = sprat__step_vector(step, in->norm, &vector);
+    job.n_k = products[0].weight->n_cols;
+    for (size_t i = 0; i < n_products; i++) {
+        const struct sprat__product *product = &products[i];
+        job.bias[i] = sprat__step_vector(step, product->bias, &vector);
+        job.forms |= 1u << linear_form(step, product->weight);
+        if (product->fine)
+            job.fine_forms |= 1u << linear_form(step, product->weight);
+        if (product->factor)
+            job.forms |= 1u << linear_form(step, product->factor);
+        job.n_units += linear_units(product);
     }
-}
-
-size_t sprat__step_vector_len(const struct sprat__model *model)
-{
-    const struct sprat__config *config = &model->config;
-    size_t biases = (size_t)(config->n_heads + config->n_kv_heads) * config->key_dim +
-                    (size_t)config->n_kv_heads * config->value_dim;
-    return biases > config->n_embd ? biases : config->n_embd;
-}
-
-size_t sprat__step_row_len(const struct sprat__model *model)
-{
-    const struct sprat__config *config = &model->config;
-    size_t attended = (size_t)config->n_heads * config->value_dim;
-    size_t widest =
-        2 * (size_t)config->n_embd > config->n_ff ? 2 * (size_t)config->n_embd : config->n_ff;
-    return attended > widest ? attended : widest;
+    job.n_products = n_products;
+    if (job.norm || job.forms != 1u << SPRAT__FORM_FLOAT)
+        SPRAT_TRY(sprat__rows(step, linear_prepare, &job, job.n_k));
+    size_t n_tiles = linear_cut_for(&job);
+    return sprat__pool_run(step->pool, linear_tile, &job, n_tiles, step->cancel);
 }

@@ -87,31 +87,17 @@ void sprat__rope_angles(struct sprat__step *step)
     }
 }
 
-struct rope_job {
-    const struct sprat__step *step;
-    float *heads;
-    size_t n_heads, dim;
-};
-
-static void rope_tile(void *argument, size_t row)
+void sprat__rope_rotate(const struct sprat__step *step, size_t row, float *heads, size_t n_heads,
+                        size_t dim)
 {
-    const struct rope_job *job = argument;
-    const struct sprat__step *step = job->step;
     size_t n_dims = step->model->config.rope.n_dims;
     const float *cosine = step->cosine + row * (n_dims / 2);
     const float *sine = step->sine + row * (n_dims / 2);
     bool adjacent = step->model->family->pairing == SPRAT__ROPE_ADJACENT;
-    for (size_t head = 0; head < job->n_heads; head++) {
-        float *x = job->heads + (row * job->n_heads + head) * job->dim;
+    for (size_t head = 0; head < n_heads; head++) {
         if (adjacent)
-            step->kernels->rope_adjacent_f32(x, cosine, sine, n_dims);
+            step->kernels->rope_adjacent_f32(heads + head * dim, cosine, sine, n_dims);
         else
-            step->kernels->rope_halves_f32(x, cosine, sine, n_dims);
+            step->kernels->rope_halves_f32(heads + head * dim, cosine, sine, n_dims);
     }
-}
-
-sprat_status sprat__rope_apply(struct sprat__step *step, float *heads, size_t n_heads, size_t dim)
-{
-    struct rope_job job = {step, heads, n_heads, dim};
-    return sprat__pool_run(step->pool, rope_tile, &job, step->n, step->cancel);
 }

@@ -7,6 +7,17 @@
 #include "model/model.h"
 #include "thread/pool.h"
 
+/* What a product's weights ask of the activations: binary32, 13 or 16 significant bits, 8 bits in
+ * blocks of 32 or of 256. */
+enum sprat__form {
+    SPRAT__FORM_FLOAT,
+    SPRAT__FORM_F16,
+    SPRAT__FORM_BF16,
+    SPRAT__FORM_32,
+    SPRAT__FORM_256,
+    SPRAT__N_FORMS
+};
+
 struct sprat__step {
     const struct sprat__model *model;
     const struct sprat__kernels *kernels;
@@ -24,43 +35,65 @@ struct sprat__step {
     float *attended;      /* n_heads × value_dim */
     float *gate, *up;     /* n_ff */
     float *cosine, *sine; /* rope.n_dims / 2 */
-    /* Numerics INT8: activations on their way into a product, rounded; rounded holds floats in the
-     * same memory. */
-    struct sprat__acts acts;
-    float *rounded;
-    float *vector; /* one row as wide as the widest: norms' weights and biases, unpacked */
+    /* Numerics INT8: activations on their way into products, by form; what the model's weights ask
+     * for. */
+    struct sprat__acts acts[SPRAT__N_FORMS];
+    float *rounded[SPRAT__N_FORMS];
+    float *vector; /* sprat__step_vector_len: norms' weights and biases, unpacked */
 };
 
-/* The floats of vector: the widest norm, or the biases of products that are computed together; and
- * of rounded: the widest row that goes into a product, those of fine products twice. */
+/* rows.c */
+/* The floats of vector: what has to be unpacked at the same time; and the widest row that goes into
+ * a product, those of fine products twice. */
 size_t sprat__step_vector_len(const struct sprat__model *model);
 size_t sprat__step_row_len(const struct sprat__model *model);
+/* Calls row(argument, i) for every row of the step, on the threads where it is worth it; width: the
+ * floats of a row. */
+sprat_status sprat__rows(struct sprat__step *step, void (*row)(void *argument, size_t i),
+                         void *argument, size_t width);
+/* A weight of one row as floats: where it lies, or unpacked to *scratch, which then moves behind
+ * it. NULL for NULL and for a weight the model has not. */
+const float *sprat__step_vector(const struct sprat__step *step, const struct sprat__weight *weight,
+                                float **scratch);
+/* The embeddings of tokens become x. */
+void sprat__embed(struct sprat__step *step, const sprat_token *tokens);
 
 /* linear.c */
-/* One product: y[row] = weight · x[row] + bias, rows of y y_stride floats apart. fine: numerics
- * INT8 take the activations in two parts, what 8 bits hold and the rest in 8 bits again, and add
- * the two products. Keys and values are fine, for they stay in the cache, and logits, for they are
- * the answer: most of the error for little of the work. */
+/* The form that weights of a type ask for in numerics INT8. */
+enum sprat__form sprat__form_of(uint32_t type);
+/* The forms that any weight of the model asks for, as bits. */
+uint32_t sprat__step_forms(const struct sprat__model *model);
+
+/* Rows that go into products. */
+struct sprat__input {
+    const float *x;
+    size_t x_stride;                  /* in floats */
+    const struct sprat__weight *norm; /* NULL: x goes in as it is; else its RMS norm */
+    float *normed;                    /* scratch for it, rows without gaps; may be x */
+};
+
+/* One product: y[row] = weight · x[row] + bias. fine: numerics INT8 take the activations in two
+ * parts, what 8 bits hold and the rest in 8 bits again, and add the two products. Keys and values
+ * are fine, for they stay in the cache, and logits, for they are the answer: most of the error for
+ * little of the work. Then, if factor is set, y[row] = SiLU(y[row]) ⊙
+ * (factor · x[row]); then, if sum is set, sum[row] += y[row]. Rows of y, factor_y and sum are
+ * y_stride floats apart. */
 struct sprat__product {
     const struct sprat__weight *weight;
     const struct sprat__weight *bias; /* NULL or without data: none */
     float *y;
     size_t y_stride;
     bool fine;
+    const struct sprat__weight *factor; /* as many rows as weight */
+    float *factor_y;
+    float *sum;
 };
 enum { SPRAT__MAX_PRODUCTS = 3 };
 
-/* Products of the same rows x, x_stride floats apart: x is rounded once for all that round alike,
- * and their tiles are handed out together. All weights have the same number of columns. */
-sprat_status sprat__linear(struct sprat__step *step, const struct sprat__product *products,
-                           size_t n_products, const float *x, size_t x_stride);
-/* out[row] = RMS norm of in[row]; n_parts norms of weight's length stand side by side in a row. */
-sprat_status sprat__norm(struct sprat__step *step, const struct sprat__weight *weight,
-                         const float *in, float *out, size_t n_parts);
-/* x += y, all rows. */
-sprat_status sprat__residual(struct sprat__step *step, const float *y);
-/* The embeddings of tokens become x. */
-void sprat__embed(struct sprat__step *step, const sprat_token *tokens);
+/* Products of the same rows: they are normed and rounded once, and all tiles are handed out
+ * together. All weights have the same number of columns. */
+sprat_status sprat__linear(struct sprat__step *step, const struct sprat__input *in,
+                           const struct sprat__product *products, size_t n_products);
 
 /* rope.c */
 /* frequency: rope.n_dims / 2 values; magnitude: what cos and sin are multiplied by. BAD_CONFIG. */
@@ -69,11 +102,12 @@ sprat_status sprat__rope_frequencies(const struct sprat__model *model,
                                      double *magnitude, struct sprat__err *err);
 /* Fills the step's cosine and sine for its positions. */
 void sprat__rope_angles(struct sprat__step *step);
-/* Rotates n_heads heads of dim channels in every row. */
-sprat_status sprat__rope_apply(struct sprat__step *step, float *heads, size_t n_heads, size_t dim);
+/* Rotates the n_heads heads of dim channels that row row of the step has at heads. */
+void sprat__rope_rotate(const struct sprat__step *step, size_t row, float *heads, size_t n_heads,
+                        size_t dim);
 
 /* attention.c */
-/* normed → q, k, v → cache → attended → normed. */
+/* x += output · attention(norm(x)). */
 sprat_status sprat__attention(struct sprat__step *step, uint32_t layer);
 
 /* ffn.c */
