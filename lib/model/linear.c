@@ -181,7 +181,7 @@ static size_t linear_cut(struct linear_job *job, size_t least, size_t most, size
 static size_t linear_cut_for(struct linear_job *job)
 {
     const struct sprat__weight *weight = job->products[0].weight;
-    size_t n_threads = sprat__pool_threads(job->step->pool);
+    size_t n_threads = sprat__pool_at_once(job->step->pool);
     size_t unit_bytes = LINEAR_UNIT_ROWS * weight->row_bytes * job->step->n;
     size_t unit_products = LINEAR_UNIT_ROWS * weight->n_cols * job->step->n;
     size_t least = LINEAR_LEAST_BYTES / unit_bytes, most = LINEAR_MOST_PRODUCTS / unit_products;

@@ -3,10 +3,12 @@
  * can always finish an operation alone. A worker takes part only if it comes while the operation is
  * open, and the caller waits only for those that took part; so a worker that sleeps, or that the
  * system does not run, holds up nobody. Idle threads use no processor time: after POOL_SPIN_NS
- * without work they sleep. */
+ * without work they sleep. No more are woken than there are processors, however many there are: one
+ * that takes a tile and then waits for a processor would hold up all others. */
 #include "thread/pool.h"
 
 #include "os/clock.h"
+#include "os/topology.h"
 
 #include <stdalign.h>
 
@@ -24,14 +26,16 @@
  * closed and nobody is inside, and read only by those who came in. */
 struct pool_crew {
     alignas(64) _Atomic uint64_t gate;
-    alignas(64) _Atomic size_t next; /* the next tile to hand out; may run past n_tiles */
-    alignas(64) _Atomic uint32_t n_asleep;
-    _Atomic int32_t skipped; /* 1: a tile was not computed */
+    alignas(64) _Atomic size_t next;       /* the next tile to hand out; may run past n_tiles */
+    alignas(64) _Atomic uint32_t n_asleep; /* and not called; changes under the lock */
+    _Atomic int32_t skipped;               /* 1: a tile was not computed */
     void (*tile)(void *argument, size_t i);
     void *argument;
     size_t n_tiles;
     const _Atomic int32_t *cancel;
     struct sprat__mutex lock; /* for sleeping only */
+    uint32_t n_called;        /* sleepers that shall wake, and have not yet; under the lock */
+    uint32_t n_at_once;       /* workers that may be awake */
     struct sprat__condition work, done;
     uint32_t n_workers;
     struct sprat__thread workers[];
@@ -49,7 +53,7 @@ struct sprat__pool {
     struct sprat__mem *mem;
     sprat__thread_starter *start;
     struct pool_crew *crew; /* changes only in the turn of a caller */
-    _Atomic uint32_t n_threads;
+    _Atomic uint32_t n_threads, n_at_once;
     struct sprat__mutex lock; /* of the fields below */
     bool busy;
     struct pool_caller *first, *last;
@@ -62,18 +66,26 @@ static bool pool_is_new(uint64_t gate, uint32_t seen)
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-/* Wakes up to two sleepers for the tiles that are left; each of them does the same, so that the
+/* Calls up to two sleepers for the tiles that are left; each of them does the same, so that the
  * caller does not pay for all. The lock makes sure that who has counted itself asleep either waits
  * by now or has seen the gate. */
 static void pool_wake(struct pool_crew *crew, size_t n_left)
 {
     uint32_t n_asleep = atomic_load(&crew->n_asleep);
-    if (n_asleep == 0 || n_left == 0)
+    uint32_t n_awake = crew->n_workers - n_asleep;
+    if (n_asleep == 0 || n_left == 0 || n_awake >= crew->n_at_once)
         return;
+    uint32_t n = 0;
     sprat__mutex_lock(&crew->lock);
+    for (; n < 2 && n < n_left; n++) {
+        n_asleep = atomic_load(&crew->n_asleep);
+        if (n_asleep == 0 || crew->n_workers - n_asleep >= crew->n_at_once)
+            break;
+        atomic_store(&crew->n_asleep, n_asleep - 1);
+        crew->n_called++;
+    }
     sprat__mutex_unlock(&crew->lock);
-    sprat__condition_wake_one(&crew->work);
-    if (n_asleep > 1 && n_left > 1)
+    while (n-- > 0)
         sprat__condition_wake_one(&crew->work);
 }
 
@@ -97,13 +109,16 @@ static void pool_sleep(struct pool_crew *crew, uint32_t seen)
 {
     sprat__mutex_lock(&crew->lock);
     atomic_fetch_add(&crew->n_asleep, 1);
-    for (;;) {
-        uint64_t gate = atomic_load(&crew->gate);
-        if ((gate & POOL_STOP) || pool_is_new(gate, seen))
-            break;
+    uint64_t gate = atomic_load(&crew->gate);
+    bool is_new = pool_is_new(gate, seen);
+    while (!is_new && !(gate & POOL_STOP) && crew->n_called == 0) {
         sprat__condition_wait(&crew->work, &crew->lock);
+        gate = atomic_load(&crew->gate);
     }
-    atomic_fetch_sub(&crew->n_asleep, 1);
+    if (crew->n_called > 0)
+        crew->n_called--;
+    else
+        atomic_fetch_sub(&crew->n_asleep, 1);
     sprat__mutex_unlock(&crew->lock);
 }
 
@@ -193,6 +208,8 @@ static sprat_status pool_crew_create(struct pool_crew **out, struct sprat__mem *
     sprat__mutex_init(&crew->lock);
     sprat__condition_init(&crew->work);
     sprat__condition_init(&crew->done);
+    uint32_t n_cores = sprat__available_cores();
+    crew->n_at_once = n_cores > 2 ? n_cores - 1 : 1;
     for (; crew->n_workers < n_workers; crew->n_workers++) {
         if (!start(&crew->workers[crew->n_workers], pool_worker, crew)) {
             uint32_t n_started = crew->n_workers;
@@ -298,6 +315,11 @@ static void pool_end_turn(struct sprat__pool *pool)
     sprat__mutex_unlock(&pool->lock);
 }
 
+static uint32_t pool_at_once(const struct pool_crew *crew)
+{
+    return 1 + (crew->n_workers < crew->n_at_once ? crew->n_workers : crew->n_at_once);
+}
+
 sprat_status sprat__pool_create_with(struct sprat__pool **out, struct sprat__mem *mem,
                                      uint32_t n_threads, sprat__thread_starter *start,
                                      struct sprat__err *err)
@@ -317,6 +339,7 @@ sprat_status sprat__pool_create_with(struct sprat__pool **out, struct sprat__mem
         sprat__free(mem, pool);
         return status;
     }
+    atomic_init(&pool->n_at_once, pool_at_once(pool->crew));
     *out = pool;
     return SPRAT_OK;
 }
@@ -346,6 +369,7 @@ sprat_status sprat__pool_resize(struct sprat__pool *pool, uint32_t n_threads,
     struct pool_crew *old = pool->crew;
     pool->crew = crew;
     atomic_store(&pool->n_threads, n_threads);
+    atomic_store(&pool->n_at_once, pool_at_once(crew));
     pool_end_turn(pool);
     pool_crew_destroy(pool->mem, old);
     return SPRAT_OK;
@@ -354,6 +378,11 @@ sprat_status sprat__pool_resize(struct sprat__pool *pool, uint32_t n_threads,
 uint32_t sprat__pool_threads(const struct sprat__pool *pool)
 {
     return atomic_load(&pool->n_threads);
+}
+
+uint32_t sprat__pool_at_once(const struct sprat__pool *pool)
+{
+    return atomic_load(&pool->n_at_once);
 }
 
 sprat_status sprat__pool_run(struct sprat__pool *pool, void (*tile)(void *argument, size_t i),

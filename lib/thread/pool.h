@@ -28,6 +28,9 @@ void sprat__pool_destroy(struct sprat__pool *pool);
 sprat_status sprat__pool_resize(struct sprat__pool *pool, uint32_t n_threads,
                                 struct sprat__err *err);
 uint32_t sprat__pool_threads(const struct sprat__pool *pool);
+/* How many of them compute at once: no more than the processors that were available when the number
+ * was set, but two where there are two. */
+uint32_t sprat__pool_at_once(const struct sprat__pool *pool);
 
 /* Calls tile(argument, i) for every i below n_tiles, on the pool's threads and the caller; returns
  * when all are done. cancel: polled before every tile; once it is not 0 the remaining tiles are

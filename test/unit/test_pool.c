@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "thread/pool.h"
 
+#include "os/topology.h"
+
 #include "run_suite.h"
 
 #include <check.h>
@@ -313,6 +315,43 @@ START_TEST(no_caller_starves)
 }
 END_TEST
 
+/* ---- more threads than processors -------------------------------------------------------------
+ */
+
+struct crowd {
+    _Atomic uint32_t inside, most;
+};
+
+static void crowd_tile(void *argument, size_t i)
+{
+    struct crowd *crowd = argument;
+    (void)i;
+    uint32_t n = atomic_fetch_add(&crowd->inside, 1) + 1, most = atomic_load(&crowd->most);
+    while (n > most && !atomic_compare_exchange_weak(&crowd->most, &most, n))
+        continue;
+    sleep_ms(2);
+    atomic_fetch_sub(&crowd->inside, 1);
+}
+
+/* No more take part than there are processors to run them; where there is one, two. */
+START_TEST(computes_on_as_many_as_there_are_processors)
+{
+    uint32_t n_cores = sprat__available_cores(), n_at_once = n_cores > 2 ? n_cores : 2;
+    struct sprat__pool *pool = new_pool(n_at_once + 6);
+    ck_assert_uint_eq(sprat__pool_at_once(pool), n_at_once);
+    struct crowd crowd = {0};
+    for (int round = 0; round < 10; round++) {
+        sleep_ms(20); /* the workers sleep by now */
+        ck_assert_int_eq(sprat__pool_run(pool, crowd_tile, &crowd, 4 * n_at_once, NULL), SPRAT_OK);
+        ck_assert_uint_le(crowd.most, n_at_once);
+    }
+    ck_assert_uint_ge(crowd.most, 2);
+    ck_assert_int_eq(sprat__pool_resize(pool, 1, &err), SPRAT_OK);
+    ck_assert_uint_eq(sprat__pool_at_once(pool), 1);
+    end_pool(pool);
+}
+END_TEST
+
 /* ---- two threads that meet ------------------------------------------------------------------- */
 
 /* Two tiles that wait for each other, so that each runs on a thread of its own. */
@@ -511,6 +550,7 @@ int main(void)
     tcase_add_test(tests, resizes);
     tcase_add_test(tests, callers_queue);
     tcase_add_test(tests, no_caller_starves);
+    tcase_add_test(tests, computes_on_as_many_as_there_are_processors);
     tcase_add_test(tests, a_skipped_tile_ends_the_operation);
     tcase_add_test(tests, workers_take_no_signals);
     tcase_add_test(tests, arithmetic_is_the_default_one);
