@@ -46,6 +46,9 @@ need ninja ninja-build
 need pkg-config pkg-config
 need cmake cmake
 need nm binutils
+if [ "$(uname -m)" = x86_64 ]; then
+    need qemu-x86_64 qemu-user
+fi
 need make make
 if ! pkg-config --exists check 2>/dev/null; then
     missing="$missing check"

@@ -1,7 +1,10 @@
 /* checkkernel: every kernel of every set that this CPU has, against the scalar C, bit for bit. A
  * row of kernel.def that a set provides and nobody checks is a failure.
  *
- *   checkkernel [--set NAME] [--kernel ROW] [--seed N] [--bench]
+ *   checkkernel [--set NAME] [--kernel ROW] [--seed N] [--bench] [--unguarded]
+ *
+ * --unguarded leaves the pages around areas open, for emulators that read what a masked load leaves
+ * out.
  */
 #define _GNU_SOURCE
 #include "checkkernel.h"
@@ -43,14 +46,15 @@ struct area {
 
 static struct area areas[CHECK_N_AREAS];
 
-static void make_areas(void)
+static void make_areas(bool is_guarded)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (int i = 0; i < CHECK_N_AREAS; i++) {
         void *memory = mmap(NULL, AREA_BYTES + 2 * page, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE) != 0 ||
-            mprotect((uint8_t *)memory + page + AREA_BYTES, page, PROT_NONE) != 0) {
+        if (memory == MAP_FAILED || (is_guarded && (mprotect(memory, page, PROT_NONE) != 0 ||
+                                                    mprotect((uint8_t *)memory + page + AREA_BYTES,
+                                                             page, PROT_NONE) != 0))) {
             puts("Bail out! no memory");
             exit(EXIT_FAILURE);
         }
@@ -231,7 +235,7 @@ static bool checks_have_rows(void)
 struct options {
     const char *set, *kernel;
     uint64_t seed;
-    bool bench;
+    bool bench, unguarded;
 };
 
 /* Of this thread: what others do on the machine matters less. */
@@ -332,8 +336,11 @@ static bool read_options(struct options *options, int argc, char **argv)
     options->seed = 0x5b7a1e;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--bench") == 0) {
-            options->bench = true;
+        bool *flag = strcmp(argv[i], "--bench") == 0       ? &options->bench
+                     : strcmp(argv[i], "--unguarded") == 0 ? &options->unguarded
+                                                           : NULL;
+        if (flag) {
+            *flag = true;
             continue;
         }
         if (!value)
@@ -363,12 +370,13 @@ int main(int argc, char **argv)
     struct run run = {.options = &options};
     struct sprat__cpu cpu;
     if (!read_options(&options, argc, argv)) {
-        fputs("usage: checkkernel [--set NAME] [--kernel ROW] [--seed N, not 0] [--bench]\n",
+        fputs("usage: checkkernel [--set NAME] [--kernel ROW] [--seed N, not 0] [--bench] "
+              "[--unguarded]\n",
               stderr);
         return EXIT_FAILURE;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    make_areas();
+    make_areas(!options.unguarded);
     catch_crashes();
     sprat__cpu_detect(&cpu);
     sprat__kernels_init(&run.scalar, &cpu, "scalar");
