@@ -1,5 +1,6 @@
 /* sprat, the program: finds the subcommand and hands over. Everything here and beside it uses the
- * library's public headers only. Exit status 0, or 1 with one line on stderr; doc/program.md. */
+ * library's public headers only; what bench needs beyond them lies in examples/bench. Exit status
+ * 0, or 1 with one line on stderr; doc/program.md. */
 #include "program.h"
 #include "term.h"
 
@@ -17,6 +18,7 @@ static const struct command commands[] = {
     {"tokenize", "text from stdin to token ids", tokenize_main},
     {"detokenize", "token ids from stdin to bytes", detokenize_main},
     {"eval", "logits, greedy tokens or likelihood of given tokens", eval_main},
+    {"bench", "how fast a model is, and what share of the machine's limits that is", bench_main},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

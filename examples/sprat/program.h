@@ -76,5 +76,6 @@ int info_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int detokenize_main(int argc, char **argv);
 int eval_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 
 #endif

@@ -16,7 +16,8 @@ enum option_kind {
     KIND_SIZE,
     KIND_FLOAT,
     KIND_CHOICE,
-    KIND_STOP
+    KIND_STOP,
+    KIND_LIST
 };
 
 struct choice {
@@ -83,6 +84,30 @@ static const struct option_row option_rows[N_OPTIONS] = {
     [OPT_N] = {"-n", "N", "how many tokens to generate", KIND_U32, AT(n), 1, INT32_MAX, NULL},
     [OPT_WINDOW] = {"--window", "N", "an empty session every N tokens", KIND_U32, AT(window), 2,
                     INT32_MAX, NULL},
+    [OPT_THREADS_LIST] = {"--threads", "N,N...", "threads that compute, one figure for each",
+                          KIND_LIST, AT(thread_list), 1, 256, NULL},
+    [OPT_CHUNK_LIST] = {"--chunk", "N,N...", "tokens of a prompt computed together, likewise",
+                        KIND_LIST, AT(chunk_list), 1, 4096, NULL},
+    [OPT_DEPTH_LIST] = {"--depth", "N,N...", "tokens held before, likewise (default: 0)", KIND_LIST,
+                        AT(depth_list), 0, INT32_MAX, NULL},
+    [OPT_PREFILL] = {"--prefill", "N", "tokens of the prompt (default: 512); 0: none", KIND_U32,
+                     AT(prefill), 0, INT32_MAX, NULL},
+    [OPT_DECODE] = {"--decode", "N", "tokens one by one (default: 64); 0: none", KIND_U32,
+                    AT(decode), 0, INT32_MAX, NULL},
+    [OPT_REPEATS] = {"--repeats", "N", "measure so often (default: 5)", KIND_U32, AT(repeats), 1,
+                     1000, NULL},
+    [OPT_BUFFER] = {"--buffer", "SIZE", "memory that is read to find its speed (default: 256M+)",
+                    KIND_SIZE, AT(buffer), 1, 1e12, NULL},
+    [OPT_JSON] = {"--json", NULL, "figures for programs instead of a table", KIND_FLAG, 0, 0, 0,
+                  NULL},
+    [OPT_COMPARE] = {"--compare", "FILE", "ratios to what --json wrote earlier", KIND_TEXT,
+                     AT(compare), 0, 0, NULL},
+    [OPT_TOLERANCE] = {"--tolerance", "X", "with --compare: fail if slower by more than X percent",
+                       KIND_FLOAT, AT(tolerance), 0, 100, NULL},
+    [OPT_SVG] = {"--svg", "FILE", "draw the roofline and the figures", KIND_TEXT, AT(svg), 0, 0,
+                 NULL},
+    [OPT_KERNELS] = {"--kernels", NULL, "every kernel of every set of instructions instead",
+                     KIND_FLAG, 0, 0, 0, NULL},
 };
 
 bool parse_number(uint64_t *out, const char *text, size_t len, uint64_t min, uint64_t max)
@@ -145,6 +170,26 @@ static bool parse_size(uint64_t *out, const char *text, const struct option_row 
     return true;
 }
 
+/* Numbers in the row's range, commas between them, none twice. */
+static bool parse_list(struct number_list *out, const char *text, const struct option_row *row)
+{
+    out->n = 0;
+    for (;;) {
+        size_t len = strcspn(text, ",");
+        uint64_t number = 0;
+        if (out->n == MAX_LISTED ||
+            !parse_number(&number, text, len, (uint64_t)row->min, (uint64_t)row->max))
+            return false;
+        for (uint32_t i = 0; i < out->n; i++)
+            if (out->values[i] == number)
+                return false;
+        out->values[out->n++] = (uint32_t)number;
+        if (text[len] == '\0')
+            return true;
+        text += len + 1;
+    }
+}
+
 static int bad_value(const struct option_row *row, const char *value)
 {
     char shown[64];
@@ -159,6 +204,10 @@ static int bad_value(const struct option_row *row, const char *value)
         return fail("%s: \"%s\" is not a size such as 800M", row->name, shown);
     case KIND_U64:
         return fail("%s: \"%s\" is not a whole number below 2^64", row->name, shown);
+    case KIND_LIST:
+        return fail(
+            "%s: \"%s\" is not a list of up to %d different whole numbers from %.0f to %.0f",
+            row->name, shown, MAX_LISTED, row->min, row->max);
     default:
         return fail("%s: \"%s\" is not a whole number from %.0f to %.0f", row->name, shown,
                     row->min, row->max);
@@ -219,6 +268,12 @@ static int option_set(struct options *o, const struct option_row *row, const cha
             return fail("--stop: more than %d texts", MAX_STOPS);
         o->stops[o->n_stops++] = value;
         break;
+    case KIND_LIST: {
+        struct number_list list;
+        good = parse_list(&list, value, row);
+        memcpy(field, &list, sizeof list);
+        break;
+    }
     }
     return good ? 0 : bad_value(row, value);
 }
@@ -249,8 +304,9 @@ static const struct option_row *find_row(const struct command_form *form, const 
     *value = equals ? equals + 1 : NULL;
     for (int i = 0; i < N_OPTIONS; i++) {
         const struct option_row *row = &option_rows[i];
-        if (strlen(row->name) == len && memcmp(row->name, word, len) == 0)
-            return form->takes & OPT_BIT(i) ? row : NULL;
+        if (form->takes & OPT_BIT(i) && strlen(row->name) == len &&
+            memcmp(row->name, word, len) == 0)
+            return row;
     }
     return NULL;
 }

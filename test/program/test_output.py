@@ -28,7 +28,8 @@ def lines(data):
 
 def help_and_version():
     problems = []
-    commands = ['run', 'chat', 'info', 'tokenize', 'detokenize', 'eval', 'eval logits', 'eval generate', 'eval nll']
+    commands = ['run', 'chat', 'info', 'tokenize', 'detokenize', 'eval', 'eval logits', 'eval generate', 'eval nll',
+                'bench']
     for arguments in (['--help'], ['-h'], ['help'], ['--version'], *([*c.split(), '--help'] for c in commands)):
         status, out, err = s.run(*arguments)
         if status or err or not out.endswith(b'\n'):
