@@ -10,7 +10,10 @@
 #define SPRAT__AVX2   __attribute__((target("avx2,f16c")))
 #define SPRAT__AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 
+#define SPRAT__AVX512VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+
 extern const struct sprat__kernels sprat__kernels_avx2, sprat__kernels_avx512;
+extern const struct sprat__kernels sprat__kernels_i8_avx2, sprat__kernels_i8_avx512vnni;
 #endif
 
 /* Asks the compiler to write a loop of up to 16 steps out, so that an array of vectors becomes
