@@ -283,7 +283,7 @@ SPRAT_API void sprat_model_close(sprat_model *model);
 
 typedef struct sprat_model_info {
     size_t size;
-    const char *architecture; /* "llama", "qwen2", "qwen3" */
+    const char *architecture; /* "llama", "qwen2", "qwen3", "deepseek2" */
     const char *name;         /* general.name, "" if none */
     uint64_t n_parameters;
     uint64_t file_bytes;   /* all shards */

@@ -50,6 +50,24 @@ static sprat_status open_texts(struct sprat_model *model, struct sprat__err *err
     return model->types ? SPRAT_OK : err->status;
 }
 
+static void open_warn_layers(const struct sprat_model *model)
+{
+    const struct sprat__config *config = &model->model.config;
+    char text[SPRAT__MESSAGE_BYTES];
+    if (config->n_skipped > 0) {
+        snprintf(text, sizeof text, "layers %u to %u draft tokens (MTP): they are not used",
+                 config->n_layers, config->n_layers + config->n_skipped - 1);
+        sprat__context_log(model->context, SPRAT_LOG_INFO, "model", text);
+    }
+    if (config->moe.groups_guessed) {
+        snprintf(text, sizeof text,
+                 "the file does not tell the groups of its %u experts: %u of %u are taken, as in "
+                 "the model of that shape",
+                 config->moe.n_experts, config->moe.n_groups_used, config->moe.n_groups);
+        sprat__context_log(model->context, SPRAT_LOG_WARNING, "model", text);
+    }
+}
+
 /* What works, but less well than the host may expect, goes to its log. */
 static void open_warn(const struct sprat_model *model)
 {
@@ -58,6 +76,7 @@ static void open_warn(const struct sprat_model *model)
     const char *text = "";
     size_t len = 0;
     bool found = false;
+    open_warn_layers(model);
     if (sprat__gguf_string(gguf, "tokenizer.chat_template", &text, &len, &found, &ignored) ==
             SPRAT_OK &&
         found && !sprat__dialect_by_template(text, len))

@@ -109,6 +109,34 @@ static void session_lay_out_forms(struct session_layout *layout, struct sprat__s
     }
 }
 
+static uint64_t session_more(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What latent attention and experts need besides. */
+static void session_lay_out_grouped(struct session_layout *layout, struct sprat__step *step,
+                                    const struct sprat__model *model, uint64_t n)
+{
+    const struct sprat__config *config = &model->config;
+    const struct sprat__mla *mla = &config->mla;
+    const struct sprat__moe *moe = &config->moe;
+    uint64_t slots = n * session_more(config->n_heads, moe->n_used);
+    step->q_rank = session_rows(layout, n, mla->q_rank);
+    step->heads = session_rows(layout, n * config->n_heads,
+                               session_more(mla->nope_dim + mla->rope_dim, mla->value_dim));
+    step->router = session_rows(layout, n, moe->n_experts);
+    step->expert = session_place(layout, n * moe->n_used, sizeof *step->expert);
+    step->expert_weight = session_rows(layout, n, moe->n_used);
+    step->slot_of = session_place(layout, n * moe->n_used, sizeof *step->slot_of);
+    step->expert_y = session_rows(layout, n * moe->n_used, config->n_embd);
+    step->shared_y = session_rows(layout, n, moe->n_shared ? config->n_embd : 0);
+    step->slot_first = session_place(layout, session_more(config->n_heads, moe->n_experts) + 1,
+                                     sizeof *step->slot_first);
+    step->slot_row = session_place(layout, slots, sizeof *step->slot_row);
+    step->rounded[SPRAT__FORM_FLOAT] = session_rows(layout, n, sprat__step_row_len(model));
+}
+
 static void session_lay_out(struct session_layout *layout, struct session_buffers *buffers,
                             const struct sprat__model *model,
                             const struct sprat__session_shape *shape)
@@ -125,10 +153,14 @@ static void session_lay_out(struct session_layout *layout, struct session_buffer
     step->k = session_rows(layout, n, n_kv_heads * config->key_dim);
     step->v = session_rows(layout, n, n_kv_heads * config->value_dim);
     step->attended = session_rows(layout, n, n_heads * config->value_dim);
-    step->gate = session_rows(layout, n, config->n_ff);
-    step->up = session_rows(layout, n, config->n_ff);
+    uint64_t n_experts = session_more(config->moe.n_used, config->moe.n_shared);
+    uint64_t n_ff = session_more(config->n_ff, n_experts * config->moe.n_ff);
+    step->gate = session_rows(layout, n, n_ff);
+    step->up = session_rows(layout, n, n_ff);
     step->cosine = session_rows(layout, n, n_pairs);
     step->sine = session_rows(layout, n, n_pairs);
+    if (config->mla.kv_rank > 0)
+        session_lay_out_grouped(layout, step, model, n);
     if (shape->int8)
         session_lay_out_forms(layout, step, model, n);
     step->vector = session_rows(layout, 1, sprat__step_vector_len(model));

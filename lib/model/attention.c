@@ -33,12 +33,12 @@ struct attention_block {
     size_t n;
 };
 
-static const float *attention_row(const struct sprat__step *step, const uint8_t *rows, size_t i,
+static const float *attention_row(const struct sprat__step *step, const uint8_t *rows, size_t at,
                                   size_t dim, float *unpacked)
 {
     if (step->kv->shape.element_bytes == sizeof(float))
-        return (const float *)(const void *)rows + i * dim;
-    step->kernels->f16_to_f32(unpacked, (const uint16_t *)(const void *)rows + i * dim, dim);
+        return (const float *)(const void *)rows + at;
+    step->kernels->f16_to_f32(unpacked, (const uint16_t *)(const void *)rows + at, dim);
     return unpacked;
 }
 
@@ -92,12 +92,15 @@ static void attention_tile(const struct attention_job *job, struct attention_blo
     const struct sprat__step *step = job->step;
     const struct sprat__config *config = &step->model->config;
     const uint8_t *keys = sprat__kv_keys(step->kv, job->layer, kv_head, first);
-    const uint8_t *values = sprat__kv_values(step->kv, job->layer, kv_head, first);
+    const uint8_t *values =
+        step->kv->shape.value_dim ? sprat__kv_values(step->kv, job->layer, kv_head, first) : keys;
+    size_t value_stride = step->kv->shape.value_dim ? config->value_dim : config->key_dim;
     float score[ATTENTION_QUERIES][SPRAT__KV_TILE], unpacked[SPRAT__MAX_HEAD_DIM];
     float sum[ATTENTION_QUERIES][SPRAT__MAX_HEAD_DIM];
     size_t n_keys = attention_visible(first, block->position + block->n - 1);
     for (size_t j = 0; j < n_keys; j++) {
-        const float *key = attention_row(step, keys, j, config->key_dim, unpacked);
+        const float *key =
+            attention_row(step, keys, j * config->key_dim, config->key_dim, unpacked);
         for (size_t i = 0; i < block->n; i++) {
             if (first + j <= block->position + i)
                 score[i][j] = attention_score(job, block->q[i], key);
@@ -113,7 +116,8 @@ static void attention_tile(const struct attention_job *job, struct attention_blo
         memset(sum[i], 0, config->value_dim * sizeof(float));
     }
     for (size_t j = 0; j < n_keys; j++) {
-        const float *value = attention_row(step, values, j, config->value_dim, unpacked);
+        const float *value =
+            attention_row(step, values, j * value_stride, config->value_dim, unpacked);
         for (size_t i = 0; i < block->n; i++) {
             if (first + j <= block->position + i)
                 step->kernels->axpy_f32(sum[i], score[i][j], value, config->value_dim);
@@ -161,6 +165,22 @@ static void attention_store_row(const struct sprat__step *step, uint8_t *rows, s
         step->kernels->f32_to_f16((uint16_t *)(void *)rows + i * dim, x, dim);
 }
 
+void sprat__attention_store(const struct sprat__step *step, uint32_t layer, size_t row)
+{
+    const struct sprat__kv_shape *shape = &step->kv->shape;
+    size_t key_dim = shape->key_dim, value_dim = shape->value_dim;
+    const float *k = step->k + row * shape->n_heads * key_dim;
+    const float *v = step->v + row * shape->n_heads * value_dim;
+    size_t position = step->position + row, i = position % SPRAT__KV_TILE;
+    for (uint32_t head = 0; head < shape->n_heads; head++) {
+        attention_store_row(step, sprat__kv_keys(step->kv, layer, head, position), i,
+                            k + head * key_dim, key_dim);
+        if (value_dim > 0)
+            attention_store_row(step, sprat__kv_values(step->kv, layer, head, position), i,
+                                v + head * value_dim, value_dim);
+    }
+}
+
 /* One row's q, k and v on their way from the products: norms per head, rotation; then k and v are
  * written to the cache. */
 static void attention_enter(void *argument, size_t row)
@@ -169,10 +189,9 @@ static void attention_enter(void *argument, size_t row)
     const struct sprat__step *step = job->step;
     const struct sprat__config *config = &step->model->config;
     const struct sprat__kernels *kernels = step->kernels;
-    size_t key_dim = config->key_dim, value_dim = config->value_dim;
+    size_t key_dim = config->key_dim;
     float *q = step->q + row * config->n_heads * key_dim;
     float *k = step->k + row * config->n_kv_heads * key_dim;
-    const float *v = step->v + row * config->n_kv_heads * value_dim;
     for (size_t head = 0; job->q_norm && head < config->n_heads; head++)
         kernels->rms_norm_f32(q + head * key_dim, q + head * key_dim, job->q_norm, key_dim,
                               config->epsilon);
@@ -181,13 +200,16 @@ static void attention_enter(void *argument, size_t row)
                               config->epsilon);
     sprat__rope_rotate(step, row, q, config->n_heads, key_dim);
     sprat__rope_rotate(step, row, k, config->n_kv_heads, key_dim);
-    size_t position = step->position + row, i = position % SPRAT__KV_TILE;
-    for (uint32_t head = 0; head < config->n_kv_heads; head++) {
-        attention_store_row(step, sprat__kv_keys(step->kv, job->layer, head, position), i,
-                            k + head * key_dim, key_dim);
-        attention_store_row(step, sprat__kv_values(step->kv, job->layer, head, position), i,
-                            v + head * value_dim, value_dim);
-    }
+    sprat__attention_store(step, job->layer, row);
+}
+
+sprat_status sprat__attend(struct sprat__step *step, uint32_t layer)
+{
+    const struct sprat__config *config = &step->model->config;
+    struct attention_job job = {step, layer, config->attention_scale, NULL, NULL};
+    size_t n_blocks = (step->n + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES;
+    return sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
+                           step->cancel);
 }
 
 sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
@@ -210,13 +232,11 @@ sprat_status sprat__attention(struct sprat__step *step, uint32_t layer)
          .fine = true}};
     SPRAT_TRY(sprat__linear(step, &outer, products, 3));
     float *vector = step->vector;
-    struct attention_job job = {step, layer, 1.0f / sqrtf((float)config->key_dim), NULL, NULL};
+    struct attention_job job = {step, layer, config->attention_scale, NULL, NULL};
     job.q_norm = sprat__step_vector(step, &weights->q_norm, &vector);
     job.k_norm = sprat__step_vector(step, &weights->k_norm, &vector);
     SPRAT_TRY(sprat__rows(step, attention_enter, &job, n_q));
-    size_t n_blocks = (step->n + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES;
-    SPRAT_TRY(sprat__pool_run(step->pool, attention_queries, &job, n_blocks * config->n_heads,
-                              step->cancel));
+    SPRAT_TRY(sprat__attend(step, layer));
     size_t n_attended = (size_t)config->n_heads * config->value_dim;
     const struct sprat__input inner = {.x = step->attended, .x_stride = n_attended};
     const struct sprat__product output = {.weight = &weights->o,

@@ -2,31 +2,25 @@
  * range, heads divide evenly, and products of two of them fit 64 bits. Keys: doc/formats.md. */
 #include "model/config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_KEY_BYTES = 96 };
-
-struct config_reader {
-    const struct sprat__gguf *gguf;
-    const char *arch;
-    uint32_t n_layers; /* 0 until block_count is read */
-    struct sprat__err *err;
-    char key[CONFIG_KEY_BYTES];
-};
-
-static const char *config_key(struct config_reader *reader, const char *name)
+const char *sprat__config_key(struct sprat__config_reader *reader, const char *name)
 {
     snprintf(reader->key, sizeof reader->key, "%s.%s", reader->arch, name);
     return reader->key;
 }
 
-/* A number between low and high; fallback where the key is absent, unless that is 0: then the key
- * is required. A value per layer must be the same for all. */
-static sprat_status config_u32(struct config_reader *reader, const char *name, uint32_t fallback,
-                               uint32_t low, uint32_t high, uint32_t *out)
+bool sprat__config_has(struct sprat__config_reader *reader, const char *name)
 {
-    const char *key = config_key(reader, name);
+    return sprat__gguf_key(reader->gguf, sprat__config_key(reader, name)) != NULL;
+}
+
+sprat_status sprat__config_u32(struct sprat__config_reader *reader, const char *name,
+                               uint32_t fallback, uint32_t low, uint32_t high, uint32_t *out)
+{
+    const char *key = sprat__config_key(reader, name);
     const struct sprat__gguf_key *entry = sprat__gguf_key(reader->gguf, key);
     if (!entry && fallback != 0) {
         *out = fallback;
@@ -55,10 +49,10 @@ static sprat_status config_u32(struct config_reader *reader, const char *name, u
     return SPRAT_OK;
 }
 
-static sprat_status config_f32(struct config_reader *reader, const char *name, float fallback,
-                               float low, float high, float *out)
+sprat_status sprat__config_f32(struct sprat__config_reader *reader, const char *name,
+                               float fallback, float low, float high, float *out)
 {
-    const char *key = config_key(reader, name);
+    const char *key = sprat__config_key(reader, name);
     bool found;
     SPRAT_TRY(sprat__gguf_f32(reader->gguf, key, out, &found, reader->err));
     if (!found) {
@@ -74,16 +68,16 @@ static sprat_status config_f32(struct config_reader *reader, const char *name, f
     return SPRAT_OK;
 }
 
-static sprat_status config_scaling(struct config_reader *reader, struct sprat__rope *rope)
+static sprat_status config_scaling(struct sprat__config_reader *reader, struct sprat__rope *rope)
 {
     const char *text = "";
     size_t len = 0;
     bool found;
-    SPRAT_TRY(sprat__gguf_string(reader->gguf, config_key(reader, "rope.scaling.type"), &text, &len,
-                                 &found, reader->err));
-    SPRAT_TRY(config_f32(reader, "rope.scaling.factor", 0.0f, 0.0f, 1e6f, &rope->factor));
+    SPRAT_TRY(sprat__gguf_string(reader->gguf, sprat__config_key(reader, "rope.scaling.type"),
+                                 &text, &len, &found, reader->err));
+    SPRAT_TRY(sprat__config_f32(reader, "rope.scaling.factor", 0.0f, 0.0f, 1e6f, &rope->factor));
     if (rope->factor == 0.0f) /* the name before 2024 */
-        SPRAT_TRY(config_f32(reader, "rope.scale_linear", 1.0f, 0.0f, 1e6f, &rope->factor));
+        SPRAT_TRY(sprat__config_f32(reader, "rope.scale_linear", 1.0f, 0.0f, 1e6f, &rope->factor));
     if (rope->factor == 0.0f)
         rope->factor = 1.0f;
     if (!found || (len == 6 && memcmp(text, "linear", 6) == 0)) {
@@ -101,64 +95,74 @@ static sprat_status config_scaling(struct config_reader *reader, struct sprat__r
     return SPRAT_OK;
 }
 
-static sprat_status config_rope(struct config_reader *reader, struct sprat__config *config)
+sprat_status sprat__config_read_rope(struct sprat__config *config,
+                                     struct sprat__config_reader *reader)
 {
     struct sprat__rope *rope = &config->rope;
-    SPRAT_TRY(config_f32(reader, "rope.freq_base", 10000.0f, 1.001f, 1e12f, &rope->base));
-    SPRAT_TRY(config_u32(reader, "rope.dimension_count", config->key_dim, 2, config->key_dim,
-                         &rope->n_dims));
+    SPRAT_TRY(sprat__config_f32(reader, "rope.freq_base", 10000.0f, 1.001f, 1e12f, &rope->base));
+    SPRAT_TRY(sprat__config_u32(reader, "rope.dimension_count", config->key_dim, 2, config->key_dim,
+                                &rope->n_dims));
     if (rope->n_dims % 2 != 0)
         return sprat__fail(reader->err, SPRAT_BAD_CONFIG,
                            "key %s.rope.dimension_count: expected an even number, found %u",
                            reader->arch, rope->n_dims);
     SPRAT_TRY(config_scaling(reader, rope));
-    SPRAT_TRY(config_u32(reader, "rope.scaling.original_context_length", config->n_ctx_train, 1,
-                         UINT32_MAX, &rope->n_ctx_original));
-    SPRAT_TRY(config_f32(reader, "rope.scaling.attn_factor", 1.0f, 0.0f, 1e3f, &rope->attn_factor));
-    SPRAT_TRY(config_f32(reader, "rope.scaling.yarn_attn_factor", 1.0f, 0.0f, 1e3f,
-                         &rope->yarn_attn_factor));
-    SPRAT_TRY(config_f32(reader, "rope.scaling.yarn_ext_factor", 1.0f, -1.0f, 1e3f,
-                         &rope->yarn_ext_factor));
+    SPRAT_TRY(sprat__config_u32(reader, "rope.scaling.original_context_length", config->n_ctx_train,
+                                1, UINT32_MAX, &rope->n_ctx_original));
+    SPRAT_TRY(sprat__config_f32(reader, "rope.scaling.attn_factor", 1.0f, 0.0f, 1e3f,
+                                &rope->attn_factor));
+    SPRAT_TRY(sprat__config_f32(reader, "rope.scaling.yarn_attn_factor", 1.0f, 0.0f, 1e3f,
+                                &rope->yarn_attn_factor));
+    SPRAT_TRY(sprat__config_f32(reader, "rope.scaling.yarn_ext_factor", 1.0f, -1.0f, 1e3f,
+                                &rope->yarn_ext_factor));
     if (rope->yarn_ext_factor < 0.0f) /* how some writers spell "the default" */
         rope->yarn_ext_factor = 1.0f;
-    SPRAT_TRY(
-        config_f32(reader, "rope.scaling.yarn_beta_fast", 32.0f, 1e-6f, 1e6f, &rope->beta_fast));
-    return config_f32(reader, "rope.scaling.yarn_beta_slow", 1.0f, 1e-6f, 1e6f, &rope->beta_slow);
+    SPRAT_TRY(sprat__config_f32(reader, "rope.scaling.yarn_beta_fast", 32.0f, 1e-6f, 1e6f,
+                                &rope->beta_fast));
+    return sprat__config_f32(reader, "rope.scaling.yarn_beta_slow", 1.0f, 1e-6f, 1e6f,
+                             &rope->beta_slow);
+}
+
+sprat_status sprat__config_read_dense(struct sprat__config *config,
+                                      struct sprat__config_reader *reader)
+{
+    SPRAT_TRY(sprat__config_u32(reader, "attention.head_count_kv", config->n_heads, 1,
+                                config->n_heads, &config->n_kv_heads));
+    if (config->n_heads % config->n_kv_heads != 0)
+        return sprat__fail(reader->err, SPRAT_BAD_CONFIG,
+                           "key %s.attention.head_count: %u heads are no multiple of %u kv heads",
+                           reader->arch, config->n_heads, config->n_kv_heads);
+    uint32_t usual = config->n_embd / config->n_heads;
+    if (!sprat__config_has(reader, "attention.key_length") &&
+        (usual == 0 || config->n_embd % config->n_heads != 0))
+        return sprat__fail(reader->err, SPRAT_BAD_CONFIG,
+                           "key %s: missing, and %u channels do not divide into %u heads",
+                           reader->key, config->n_embd, config->n_heads);
+    if (usual == 0)
+        usual = 1;
+    SPRAT_TRY(sprat__config_u32(reader, "attention.key_length", usual, 2, SPRAT__MAX_HEAD_DIM,
+                                &config->key_dim));
+    SPRAT_TRY(sprat__config_u32(reader, "attention.value_length", usual, 1, SPRAT__MAX_HEAD_DIM,
+                                &config->value_dim));
+    config->attention_scale = 1.0f / sqrtf((float)config->key_dim);
+    return sprat__config_read_rope(config, reader);
 }
 
 sprat_status sprat__config_read(struct sprat__config *config, const struct sprat__gguf *gguf,
-                                const char *arch, struct sprat__err *err)
+                                const struct sprat__family *family, struct sprat__err *err)
 {
-    struct config_reader reader = {.gguf = gguf, .arch = arch, .err = err};
+    struct sprat__config_reader reader = {.gguf = gguf, .arch = family->arch, .err = err};
     const uint32_t wide = 1u << 24;
-    SPRAT_TRY(config_u32(&reader, "block_count", 0, 1, 4096, &config->n_layers));
+    SPRAT_TRY(sprat__config_u32(&reader, "block_count", 0, 1, 4096, &config->n_layers));
     reader.n_layers = config->n_layers;
-    SPRAT_TRY(config_u32(&reader, "embedding_length", 0, 1, wide, &config->n_embd));
-    SPRAT_TRY(config_u32(&reader, "feed_forward_length", 0, 1, wide, &config->n_ff));
-    SPRAT_TRY(config_u32(&reader, "context_length", 0, 1, 1u << 23, &config->n_ctx_train));
-    SPRAT_TRY(config_u32(&reader, "attention.head_count", 0, 1, 4096, &config->n_heads));
-    SPRAT_TRY(config_u32(&reader, "attention.head_count_kv", config->n_heads, 1, config->n_heads,
-                         &config->n_kv_heads));
-    if (config->n_heads % config->n_kv_heads != 0)
-        return sprat__fail(err, SPRAT_BAD_CONFIG,
-                           "key %s.attention.head_count: %u heads are no multiple of %u kv heads",
-                           arch, config->n_heads, config->n_kv_heads);
-    uint32_t usual = config->n_embd / config->n_heads;
-    if (!sprat__gguf_key(gguf, config_key(&reader, "attention.key_length")) &&
-        (usual == 0 || config->n_embd % config->n_heads != 0))
-        return sprat__fail(err, SPRAT_BAD_CONFIG,
-                           "key %s: missing, and %u channels do not divide into %u heads",
-                           reader.key, config->n_embd, config->n_heads);
-    if (usual == 0)
-        usual = 1;
-    SPRAT_TRY(config_u32(&reader, "attention.key_length", usual, 2, SPRAT__MAX_HEAD_DIM,
-                         &config->key_dim));
-    SPRAT_TRY(config_u32(&reader, "attention.value_length", usual, 1, SPRAT__MAX_HEAD_DIM,
-                         &config->value_dim));
+    SPRAT_TRY(sprat__config_u32(&reader, "embedding_length", 0, 1, wide, &config->n_embd));
+    SPRAT_TRY(sprat__config_u32(&reader, "feed_forward_length", 0, 1, wide, &config->n_ff));
+    SPRAT_TRY(sprat__config_u32(&reader, "context_length", 0, 1, 1u << 23, &config->n_ctx_train));
+    SPRAT_TRY(sprat__config_u32(&reader, "attention.head_count", 0, 1, 4096, &config->n_heads));
     /* No fallback: the families differ, and a wrong one goes unseen. */
-    if (!sprat__gguf_key(gguf, config_key(&reader, "attention.layer_norm_rms_epsilon")))
+    if (!sprat__config_has(&reader, "attention.layer_norm_rms_epsilon"))
         return sprat__fail(err, SPRAT_BAD_CONFIG, "key %s: missing", reader.key);
-    SPRAT_TRY(config_f32(&reader, "attention.layer_norm_rms_epsilon", 0.0f, 0.0f, 1.0f,
-                         &config->epsilon));
-    return config_rope(&reader, config);
+    SPRAT_TRY(sprat__config_f32(&reader, "attention.layer_norm_rms_epsilon", 0.0f, 0.0f, 1.0f,
+                                &config->epsilon));
+    return family->configure(config, &reader);
 }

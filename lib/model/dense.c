@@ -6,7 +6,7 @@ sprat_status sprat__dense_bind(struct sprat__model *model, uint32_t layer, struc
 {
     const struct sprat__config *config = &model->config;
     struct sprat__layer *w = &model->layers[layer];
-    uint64_t n_embd = config->n_embd, n_ff = config->n_ff;
+    uint64_t n_embd = config->n_embd;
     uint64_t n_q = (uint64_t)config->n_heads * config->key_dim;
     uint64_t n_k = (uint64_t)config->n_kv_heads * config->key_dim;
     uint64_t n_v = (uint64_t)config->n_kv_heads * config->value_dim;
@@ -22,14 +22,11 @@ sprat_status sprat__dense_bind(struct sprat__model *model, uint32_t layer, struc
         {"attn_v.weight", n_embd, n_v, &w->v},
         {"attn_output.weight", n_o, n_embd, &w->o},
         {"ffn_norm.weight", n_embd, 1, &w->ffn_norm},
-        {"ffn_gate.weight", n_embd, n_ff, &w->gate},
-        {"ffn_up.weight", n_embd, n_ff, &w->up},
-        {"ffn_down.weight", n_ff, n_embd, &w->down},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         SPRAT_TRY(sprat__bind_layer(model, layer, rows[i].part, rows[i].n_cols, rows[i].n_rows,
                                     false, rows[i].out, err));
-    return SPRAT_OK;
+    return sprat__ffn_bind(model, layer, err);
 }
 
 sprat_status sprat__dense_bind_biases(struct sprat__model *model, uint32_t layer, bool optional,

@@ -1,6 +1,16 @@
 /* Owns the gated feed-forward part: x += down · (SiLU(gate · norm(x)) ⊙ (up · norm(x))). */
 #include "model/step.h"
 
+sprat_status sprat__ffn_bind(struct sprat__model *model, uint32_t layer, struct sprat__err *err)
+{
+    uint64_t n_embd = model->config.n_embd, n_ff = model->config.n_ff;
+    struct sprat__layer *w = &model->layers[layer];
+    SPRAT_TRY(
+        sprat__bind_layer(model, layer, "ffn_gate.weight", n_embd, n_ff, false, &w->gate, err));
+    SPRAT_TRY(sprat__bind_layer(model, layer, "ffn_up.weight", n_embd, n_ff, false, &w->up, err));
+    return sprat__bind_layer(model, layer, "ffn_down.weight", n_ff, n_embd, false, &w->down, err);
+}
+
 sprat_status sprat__ffn(struct sprat__step *step, uint32_t layer)
 {
     const struct sprat__layer *weights = &step->model->layers[layer];

@@ -35,8 +35,26 @@ uint32_t sprat__step_forms(const struct sprat__model *model)
     uint32_t forms = 1u << sprat__form_of(model->output.type);
     for (uint32_t i = 0; i < model->config.n_layers; i++) {
         const struct sprat__layer *w = &model->layers[i];
-        const struct sprat__weight *weights[] = {&w->q,    &w->k,  &w->v,   &w->o,
-                                                 &w->gate, &w->up, &w->down};
+        const struct sprat__weight *weights[] = {&w->q,
+                                                 &w->k,
+                                                 &w->v,
+                                                 &w->o,
+                                                 &w->gate,
+                                                 &w->up,
+                                                 &w->down,
+                                                 &w->q_a,
+                                                 &w->q_b,
+                                                 &w->kv_a,
+                                                 &w->kv_b,
+                                                 &w->k_b,
+                                                 &w->v_b,
+                                                 &w->router,
+                                                 &w->gate_experts,
+                                                 &w->up_experts,
+                                                 &w->down_experts,
+                                                 &w->gate_shared,
+                                                 &w->up_shared,
+                                                 &w->down_shared};
         for (size_t j = 0; j < sizeof weights / sizeof *weights; j++)
             forms |= 1u << sprat__form_of(weights[j]->type);
     }

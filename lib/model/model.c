@@ -11,7 +11,7 @@
 static const struct sprat__family *model_family(const char *arch, size_t len)
 {
     static const struct sprat__family *const families[] = {
-        &sprat__family_llama, &sprat__family_qwen2, &sprat__family_qwen3};
+        &sprat__family_llama, &sprat__family_qwen2, &sprat__family_qwen3, &sprat__family_deepseek2};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         if (strlen(families[i]->arch) == len && memcmp(families[i]->arch, arch, len) == 0)
             return families[i];
@@ -19,22 +19,25 @@ static const struct sprat__family *model_family(const char *arch, size_t len)
     return NULL;
 }
 
-sprat_status sprat__bind(struct sprat__model *model, const char *name, uint64_t n_cols,
-                         uint64_t n_rows, bool optional, struct sprat__weight *out,
-                         struct sprat__err *err)
+/* The view of a tensor of n_cols × n_rows × n_parts. */
+static sprat_status model_bind_parts(struct sprat__model *model, const char *name, uint64_t n_cols,
+                                     uint64_t n_rows, uint64_t n_parts, bool optional,
+                                     struct sprat__weight *out, struct sprat__err *err)
 {
     memset(out, 0, sizeof *out);
     const struct sprat__gguf_tensor *tensor = sprat__gguf_tensor(&model->gguf, name);
     if (!tensor)
         return optional ? SPRAT_OK
                         : sprat__fail(err, SPRAT_MISSING_TENSOR, "tensor %s: missing", name);
-    if (tensor->ne[0] != n_cols || tensor->ne[1] != n_rows || tensor->ne[2] != 1 ||
-        tensor->ne[3] != 1)
+    const uint64_t *ne = tensor->ne;
+    if (ne[0] != n_cols || ne[1] != n_rows || ne[2] != n_parts || ne[3] != 1)
         return sprat__fail(err, SPRAT_BAD_SHAPE,
-                           "tensor %s: expected shape {%llu, %llu}, found {%llu, %llu, %llu, %llu}",
+                           "tensor %s: expected shape {%llu, %llu, %llu}, found {%llu, %llu, %llu, "
+                           "%llu}",
                            name, (unsigned long long)n_cols, (unsigned long long)n_rows,
-                           (unsigned long long)tensor->ne[0], (unsigned long long)tensor->ne[1],
-                           (unsigned long long)tensor->ne[2], (unsigned long long)tensor->ne[3]);
+                           (unsigned long long)n_parts, (unsigned long long)ne[0],
+                           (unsigned long long)ne[1], (unsigned long long)ne[2],
+                           (unsigned long long)ne[3]);
     const struct sprat__dtype_info *info = sprat__dtype_info(tensor->type);
     if (tensor->type >= SPRAT__I8 && tensor->type <= SPRAT__F64)
         return sprat__fail(err, SPRAT_UNKNOWN_TYPE, "tensor %s: weights cannot be of type %s", name,
@@ -44,18 +47,63 @@ sprat_status sprat__bind(struct sprat__model *model, const char *name, uint64_t 
         return sprat__fail(err, SPRAT_BAD_SHAPE, "tensor %s: rows of %llu are no whole %s blocks",
                            name, (unsigned long long)n_cols, info->name);
     model->gguf.tensors[tensor - model->gguf.tensors].is_used = true;
-    *out = (struct sprat__weight){tensor->data, (size_t)row_bytes, (size_t)n_rows, (size_t)n_cols,
-                                  tensor->type};
+    *out = (struct sprat__weight){tensor->data, (size_t)row_bytes, (size_t)(n_rows * n_parts),
+                                  (size_t)n_cols, tensor->type};
     return SPRAT_OK;
+}
+
+sprat_status sprat__bind(struct sprat__model *model, const char *name, uint64_t n_cols,
+                         uint64_t n_rows, bool optional, struct sprat__weight *out,
+                         struct sprat__err *err)
+{
+    return model_bind_parts(model, name, n_cols, n_rows, 1, optional, out, err);
+}
+
+enum { MODEL_NAME_BYTES = 64 };
+
+static const char *model_layer_name(char *out, uint32_t layer, const char *part)
+{
+    snprintf(out, MODEL_NAME_BYTES, "blk.%u.%s", layer, part);
+    return out;
 }
 
 sprat_status sprat__bind_layer(struct sprat__model *model, uint32_t layer, const char *part,
                                uint64_t n_cols, uint64_t n_rows, bool optional,
                                struct sprat__weight *out, struct sprat__err *err)
 {
-    char name[64];
-    snprintf(name, sizeof name, "blk.%u.%s", layer, part);
-    return sprat__bind(model, name, n_cols, n_rows, optional, out, err);
+    char name[MODEL_NAME_BYTES];
+    return sprat__bind(model, model_layer_name(name, layer, part), n_cols, n_rows, optional, out,
+                       err);
+}
+
+sprat_status sprat__bind_parts(struct sprat__model *model, uint32_t layer, const char *part,
+                               uint64_t n_cols, uint64_t n_rows, uint64_t n_parts,
+                               struct sprat__weight *out, struct sprat__err *err)
+{
+    char name[MODEL_NAME_BYTES];
+    return model_bind_parts(model, model_layer_name(name, layer, part), n_cols, n_rows, n_parts,
+                            false, out, err);
+}
+
+bool sprat__has_layer(const struct sprat__model *model, uint32_t layer, const char *part)
+{
+    char name[MODEL_NAME_BYTES];
+    return sprat__gguf_tensor(&model->gguf, model_layer_name(name, layer, part)) != NULL;
+}
+
+/* Layers behind the last are there to draft tokens, which nothing here does yet. */
+static void model_skip_layers(struct sprat__model *model)
+{
+    const struct sprat__config *config = &model->config;
+    for (uint32_t i = 0; i < config->n_skipped; i++) {
+        char prefix[MODEL_NAME_BYTES];
+        size_t len = strlen(model_layer_name(prefix, config->n_layers + i, ""));
+        for (size_t k = 0; k < model->gguf.n_tensors; k++) {
+            struct sprat__gguf_tensor *tensor = &model->gguf.tensors[k];
+            if (tensor->name_len > len && memcmp(tensor->name, prefix, len) == 0)
+                tensor->is_used = true;
+        }
+    }
 }
 
 /* A tensor that no part of the model uses would change what the model computes, elsewhere. */
@@ -121,6 +169,7 @@ static sprat_status model_bind(struct sprat__model *model, struct sprat__err *er
         return err->status;
     for (uint32_t i = 0; i < config->n_layers; i++)
         SPRAT_TRY(model->family->bind(model, i, err));
+    model_skip_layers(model);
     return model_check_used(model, err);
 }
 
@@ -132,9 +181,10 @@ static sprat_status model_find_family(struct sprat__model *model, struct sprat__
     model->family = model_family(arch, len);
     if (!model->family) {
         char quoted[64];
-        return sprat__fail(err, SPRAT_UNKNOWN_ARCH,
-                           "key general.architecture: expected llama, qwen2 or qwen3, found \"%s\"",
-                           sprat__quote(quoted, sizeof quoted, arch, len));
+        return sprat__fail(
+            err, SPRAT_UNKNOWN_ARCH,
+            "key general.architecture: expected llama, qwen2, qwen3 or deepseek2, found \"%s\"",
+            sprat__quote(quoted, sizeof quoted, arch, len));
     }
     return SPRAT_OK;
 }
@@ -151,7 +201,7 @@ static sprat_status model_fill(struct sprat__model *model, bool load,
         return sprat__fail(err, SPRAT_BAD_CONFIG,
                            "the file holds neither tensors nor a vocabulary");
     }
-    SPRAT_TRY(sprat__config_read(&model->config, &model->gguf, model->family->arch, err));
+    SPRAT_TRY(sprat__config_read(&model->config, &model->gguf, model->family, err));
     if (load)
         SPRAT_TRY(sprat__gguf_load(&model->gguf, options->progress, options->progress_user, err));
     for (size_t i = 0; i < model->gguf.n_tensors; i++) {
@@ -188,5 +238,5 @@ struct sprat__kv_shape sprat__model_kv_shape(const struct sprat__model *model,
 {
     const struct sprat__config *config = &model->config;
     return (struct sprat__kv_shape){config->n_layers, config->n_kv_heads, config->key_dim,
-                                    config->value_dim, element_bytes};
+                                    config->mla.kv_rank ? 0 : config->value_dim, element_bytes};
 }

@@ -69,7 +69,7 @@ sprat_status sprat__rope_frequencies(const struct sprat__model *model,
     if (rope->scaling == SPRAT__ROPE_YARN) {
         rope_yarn(rope, frequency);
         *magnitude *= (double)rope->yarn_attn_factor;
-        if (rope->yarn_ext_factor != 0.0f && rope->factor > 1.0f)
+        if (rope->yarn_ext_factor != 0.0f && rope->factor > 1.0f && !rope->is_plain)
             *magnitude *= 0.1 * sprat__log64((double)rope->factor) + 1.0;
     }
     return rope->divisors.data ? rope_divide(rope, kernels, frequency, err) : SPRAT_OK;

@@ -74,6 +74,19 @@ size_t sprat__step_row_len(const struct sprat__model *model)
     const struct sprat__config *config = &model->config;
     size_t attended = (size_t)config->n_heads * config->value_dim;
     size_t fine = 2 * (size_t)config->n_embd;
-    size_t widest = fine > config->n_ff ? fine : config->n_ff;
-    return attended > widest ? attended : widest;
+    const struct sprat__mla *mla = &config->mla;
+    const struct sprat__moe *moe = &config->moe;
+    size_t widths[] = {attended,
+                       fine,
+                       config->n_ff,
+                       mla->q_rank,
+                       (size_t)config->n_heads * mla->nope_dim,
+                       (size_t)config->n_heads * mla->value_dim,
+                       (size_t)moe->n_used * config->n_embd,
+                       (size_t)moe->n_used * moe->n_ff,
+                       (size_t)moe->n_shared * moe->n_ff};
+    size_t widest = 0;
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        widest = widths[i] > widest ? widths[i] : widest;
+    return widest;
 }

@@ -39,7 +39,20 @@ struct sprat__step {
      * for. */
     struct sprat__acts acts[SPRAT__N_FORMS];
     float *rounded[SPRAT__N_FORMS];
-    float *vector; /* sprat__step_vector_len: norms' weights and biases, unpacked */
+    /* Latent attention. */
+    float *q_rank; /* q_rank */
+    float *heads;  /* n_heads × the wider of a head's plain query and its value */
+    /* Experts. */
+    float *router;        /* n_experts: scores */
+    uint32_t *expert;     /* n_used: ids, ascending */
+    float *expert_weight; /* n_used */
+    uint32_t *slot_of;    /* n_used: where the row is among its expert's */
+    float *expert_y;      /* n_used × n_embd, by slot */
+    float *shared_y;      /* n_embd */
+    /* What grouped products take: the first slot of every part, and each slot's row. */
+    uint32_t *slot_first; /* once: the most parts, and one */
+    uint32_t *slot_row;   /* the more of n_heads and n_used */
+    float *vector;        /* sprat__step_vector_len: norms' weights and biases, unpacked */
 };
 
 /* rows.c */
@@ -95,6 +108,22 @@ enum { SPRAT__MAX_PRODUCTS = 3 };
 sprat_status sprat__linear(struct sprat__step *step, const struct sprat__input *in,
                            const struct sprat__product *products, size_t n_products);
 
+/* grouped.c */
+/* Matrices of one shape, part_rows rows each and part_stride rows apart in one weight. Part p has
+ * the slots first[p] to first[p + 1] - 1; slot i takes row rows[i] of x (NULL: row i). Slots'
+ * results are y_stride floats apart: from y on, or, where y_part is not 0, each part's from y + p ·
+ * y_part on. factor: as in a product. */
+struct sprat__grouped {
+    const struct sprat__weight *weight, *factor;
+    size_t n_parts, part_rows, part_stride;
+    const uint32_t *first, *rows;
+    const float *x;
+    size_t x_stride;
+    float *y, *factor_y;
+    size_t y_part, y_stride;
+};
+sprat_status sprat__grouped(struct sprat__step *step, const struct sprat__grouped *grouped);
+
 /* rope.c */
 /* frequency: rope.n_dims / 2 values; magnitude: what cos and sin are multiplied by. BAD_CONFIG. */
 sprat_status sprat__rope_frequencies(const struct sprat__model *model,
@@ -109,10 +138,19 @@ void sprat__rope_rotate(const struct sprat__step *step, size_t row, float *heads
 /* attention.c */
 /* x += output · attention(norm(x)). */
 sprat_status sprat__attention(struct sprat__step *step, uint32_t layer);
+/* Parts of it, for other ways to queries and keys. Row row of k and v goes to the cache. */
+void sprat__attention_store(const struct sprat__step *step, uint32_t layer, size_t row);
+/* attended = attention of q over the cache, all rows and heads. */
+sprat_status sprat__attend(struct sprat__step *step, uint32_t layer);
 
 /* ffn.c */
-/* x += FFN(norm(x)). */
+/* x += FFN(norm(x)), and the layer's views for it. */
 sprat_status sprat__ffn(struct sprat__step *step, uint32_t layer);
+sprat_status sprat__ffn_bind(struct sprat__model *model, uint32_t layer, struct sprat__err *err);
+
+/* mla.c: latent attention. moe.c: a mixture of experts as the feed-forward part. Both as above. */
+sprat_status sprat__mla(struct sprat__step *step, uint32_t layer);
+sprat_status sprat__moe(struct sprat__step *step, uint32_t layer);
 
 /* dense.c: the layer of llama and qwen, and its views. */
 sprat_status sprat__dense_forward(struct sprat__step *step, uint32_t layer);

@@ -31,7 +31,8 @@ enum { MOST_PATH = 1024, MOST_NAME = 96, MOST_CASES = 200, MOST_TOKENS = 1024, N
 static const char *const set_names[] = {"scalar",     "sse41", "avx2",    "avxvnni", "avx512",
                                         "avx512vnni", "neon",  "dotprod", "i8mm",    "wasm"};
 /* The families of these models; others in the folders are for later. */
-static const char *const families[] = {"llama_", "qwen2_", "qwen3_", "q128_", "q256_"};
+static const char *const families[] = {"llama_", "qwen2_", "qwen3_", "q128_",
+                                       "q256_",  "v2_",    "v3_",    "q256ds"};
 static const uint32_t thread_counts[N_WAYS] = {1, 2, 3, 7}, chunk_sizes[N_WAYS] = {1, 7, 64, 512};
 static const struct {
     const char *name;

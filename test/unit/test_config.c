@@ -52,7 +52,7 @@ static sprat_status read_written(struct sprat__config *config)
                                   .length = w.file.len};
     memset(config, 0, sizeof *config);
     ck_assert_int_eq(sprat__gguf_open(&gguf, &mem, &source, &err), SPRAT_OK);
-    sprat_status status = sprat__config_read(config, &gguf, "qwen2", &err);
+    sprat_status status = sprat__config_read(config, &gguf, &sprat__family_qwen2, &err);
     sprat__gguf_close(&gguf);
     return status;
 }
