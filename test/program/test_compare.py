@@ -141,7 +141,9 @@ def alone():
     problems = [] if f.asked('llama')[0][:2] == ['-fa', '1'] else ['the command lost its options']
     if json.loads(out)['engines'] != {'prefill': {'llama.cpp': {'tok_s': [50.0], 'share': [], 'ratio': []}}}:
         problems.append(f'figures: {out}')
-    return problems
+    status, _, err = f.run('--sprat', f'{f.programs["sprat"]} --numerics f32', '--rounds', '1', '--work', 'prefill')
+    asked = [] if status else f.asked('sprat')[0]
+    return problems + ([] if asked[:1] + asked[-2:] == ['bench', '--numerics', 'f32'] else [f'{asked}: {err}'])
 
 
 def refusals():

@@ -41,6 +41,9 @@ class Engine:
         s = self.settings
         return {PREFILL: (PREFILL, s.prefill, 0), DECODE: (DECODE, s.decode, 0), DEEP: (DECODE, s.decode, s.depth)}[work]
 
+    def whole(self, work):
+        return self.command + self.arguments(work)
+
     def arguments(self, work):
         raise NotImplementedError
 
@@ -49,7 +52,7 @@ class Engine:
 
     def measure(self, work):
         """{'tok_s': speed, and for sprat what its probes found}."""
-        command = self.command + self.arguments(work)
+        command = self.whole(work)
         try:
             result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                     text=True, errors='replace', check=False, timeout=self.settings.timeout)
@@ -68,6 +71,9 @@ class Engine:
 
 
 class Sprat(Engine):
+    def whole(self, work):
+        return [self.command[0], *self.arguments(work), *self.command[1:]]
+
     def arguments(self, work):
         s = self.settings
         what, tokens, depth = self.tokens(work)
