@@ -19,11 +19,13 @@
 
 const struct sprat__kernel_set sprat__kernel_sets[] = {
     {"scalar", 0, NULL},
-    {"sse41", SPRAT__CPU_SSE41, NULL},
+    {"sse41", SPRAT__CPU_SSE41, KERNEL_X86(sprat__kernels_rows_sse41)},
     {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_avx2)},
     {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_i8_avx2)},
+    {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_rows_avx2)},
     {"avxvnni", SPRAT__CPU_AVX2 | SPRAT__CPU_AVXVNNI, NULL},
     {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_avx512)},
+    {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_rows_avx512)},
     {"avx512vnni", SPRAT__CPU_AVX512 | SPRAT__CPU_AVX512VNNI,
      KERNEL_X86(sprat__kernels_i8_avx512vnni)},
     {"neon", SPRAT__CPU_NEON, NULL},

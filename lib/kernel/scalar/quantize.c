@@ -1,23 +1,19 @@
 /* Owns the rounding of activations: to 8 bits for numerics INT8, to 13 or 16 significant bits
  * beside 16-bit floats. A row is rounded once and by itself, so that nothing around it can change
  * it. */
-#include "kernel/kernel.h"
-
 #include "kernel/half.h"
+#include "kernel/kernel.h"
+#include "kernel/scalar/rows.h"
 
-/* Below it a block is taken as zero: 127 divided by it still fits. */
-#define QUANTIZE_LEAST 0x1p-100f
-
-/* The largest |x|; a NaN where any is not finite. */
-static float quantize_largest(const float *x, size_t n)
+/* The largest |x| as bits; infinities and NaN are larger than every number. */
+static int32_t quantize_largest(const float *x, size_t n)
 {
-    float largest = 0.0f, poison = 0.0f;
+    int32_t largest = 0;
     for (size_t i = 0; i < n; i++) {
-        float size = x[i] < 0.0f ? -x[i] : x[i];
+        int32_t size = (int32_t)(sprat__bits_of_float(x[i]) & 0x7fffffffu);
         largest = size > largest ? size : largest;
-        poison += x[i] - x[i];
     }
-    return poison == 0.0f ? largest : sprat__float_of_bits(0x7fc00000u);
+    return largest;
 }
 
 /* The nearest integer, ties to even; |x| < 2^22. */
@@ -50,14 +46,12 @@ static void quantize_zeros(int8_t *q, int16_t *sums, size_t n)
 void sprat__quantize_32_scalar(int8_t *q, float *scale, int16_t *sums, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 32) {
-        float largest = quantize_largest(x + i, 32);
-        if (largest >= QUANTIZE_LEAST) {
-            scale[i / 32] = largest / 127.0f;
-            quantize_32_values(q + i, sums + i / 16, x + i, 127.0f / largest);
-        } else {
-            scale[i / 32] = largest == largest ? 0.0f : largest;
+        float inverse;
+        scale[i / 32] = sprat__quantize_scale(quantize_largest(x + i, 32), &inverse);
+        if (inverse > 0.0f)
+            quantize_32_values(q + i, sums + i / 16, x + i, inverse);
+        else
             quantize_zeros(q + i, sums + i / 16, 32);
-        }
     }
 }
 
@@ -65,23 +59,17 @@ void sprat__quantize_256_scalar(int8_t *q, float *scale, int16_t *sums, uint8_t 
                                 const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 256) {
-        float largest = quantize_largest(x + i, 256);
-        bool zero = !(largest >= QUANTIZE_LEAST);
-        scale[i / 256] = zero ? (largest == largest ? 0.0f : largest) : largest / 127.0f * 0.125f;
-        float inverse = zero ? 0.0f : 127.0f / largest;
+        int32_t largest = quantize_largest(x + i, 256);
+        float inverse;
+        scale[i / 256] = sprat__quantize_scale(largest, &inverse) * 0.125f;
         for (size_t j = i; j < i + 256; j += 32) {
-            if (zero) {
+            if (!(inverse > 0.0f)) {
                 shift[j / 32] = 0;
                 quantize_zeros(q + j, sums + j / 16, 32);
                 continue;
             }
-            float part = quantize_largest(x + j, 32), grown = 1.0f;
-            uint8_t steps = 0;
-            while (steps < 3 && part * (grown * 2.0f) <= largest) {
-                grown *= 2.0f;
-                steps++;
-            }
-            shift[j / 32] = (uint8_t)(3 - steps);
+            int32_t part = quantize_largest(x + j, 32);
+            float grown = sprat__quantize_grown(part, largest, &shift[j / 32]);
             quantize_32_values(q + j, sums + j / 16, x + j, inverse * grown);
         }
     }

@@ -3,9 +3,7 @@
 #include "kernel/kernel.h"
 #include "kernel/scalar/exp32.h"
 #include "kernel/scalar/lanes.h"
-
-#include <float.h>
-#include <math.h>
+#include "kernel/scalar/rows.h"
 
 float sprat__sum_squares_f32_scalar(const float *x, size_t n)
 {
@@ -17,9 +15,7 @@ float sprat__sum_squares_f32_scalar(const float *x, size_t n)
 void sprat__rms_norm_f32_scalar(float *y, const float *x, const float *weight, size_t n,
                                 float epsilon)
 {
-    float mean = sprat__sum_squares_f32_scalar(x, n) / (float)n;
-    /* Of a sum that has overflowed 1 / sqrt would make zeros, which look like numbers. */
-    float scale = mean <= FLT_MAX ? 1.0f / sqrtf(mean + epsilon) : NAN;
+    float scale = sprat__rms_scale(sprat__sum_squares_f32_scalar(x, n), n, epsilon);
     for (size_t i = 0; i < n; i++)
         y[i] = x[i] * scale * weight[i];
 }
@@ -63,25 +59,17 @@ float sprat__max_f32_scalar(const float *x, size_t n)
     float max = -INFINITY;
     for (size_t i = 0; i < n; i++)
         max = x[i] > max ? x[i] : max;
-    return max;
-}
-
-static void vector_rotate(float *a, float *b, float cosine, float sine)
-{
-    float left = *a * cosine - *b * sine;
-    float right = *a * sine + *b * cosine;
-    *a = left;
-    *b = right;
+    return max + 0.0f;
 }
 
 void sprat__rope_adjacent_f32_scalar(float *x, const float *cosine, const float *sine, size_t n)
 {
     for (size_t i = 0; i < n / 2; i++)
-        vector_rotate(&x[2 * i], &x[2 * i + 1], cosine[i], sine[i]);
+        sprat__rotate(&x[2 * i], &x[2 * i + 1], cosine[i], sine[i]);
 }
 
 void sprat__rope_halves_f32_scalar(float *x, const float *cosine, const float *sine, size_t n)
 {
     for (size_t i = 0; i < n / 2; i++)
-        vector_rotate(&x[i], &x[i + n / 2], cosine[i], sine[i]);
+        sprat__rotate(&x[i], &x[i + n / 2], cosine[i], sine[i]);
 }

@@ -135,87 +135,8 @@ static void matmul_f32_avx2(float *y, size_t y_stride, const uint8_t *w, size_t 
     sprat__tiled_matmul(&job, tile_avx2, tile_sum_avx2);
 }
 
-static SPRAT__AVX2 float dot_f32_avx2(const float *a, const float *b, size_t n)
-{
-    __m256 low = _mm256_setzero_ps(), high = _mm256_setzero_ps();
-    size_t k = 0;
-    for (; n - k >= 16; k += 16) {
-        low = _mm256_add_ps(low, _mm256_mul_ps(_mm256_loadu_ps(a + k), _mm256_loadu_ps(b + k)));
-        high = _mm256_add_ps(high,
-                             _mm256_mul_ps(_mm256_loadu_ps(a + k + 8), _mm256_loadu_ps(b + k + 8)));
-    }
-    if (k < n) {
-        __m256i mask = mask_avx2(n - k, 0);
-        low = _mm256_add_ps(
-            low, _mm256_mul_ps(_mm256_maskload_ps(a + k, mask), _mm256_maskload_ps(b + k, mask)));
-        mask = mask_avx2(n - k, 1);
-        high = _mm256_add_ps(high, _mm256_mul_ps(_mm256_maskload_ps(a + k + 8, mask),
-                                                 _mm256_maskload_ps(b + k + 8, mask)));
-    }
-    __m128 four = fold_avx2(low, high);
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-
-static SPRAT__AVX2 void add_f32_avx2(float *y, const float *x, size_t n)
-{
-    size_t i = 0;
-    for (; n - i >= 8; i += 8)
-        _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
-    for (; i < n; i++)
-        y[i] += x[i];
-}
-
-static SPRAT__AVX2 void axpy_f32_avx2(float *y, float a, const float *x, size_t n)
-{
-    __m256 factor = _mm256_set1_ps(a);
-    size_t i = 0;
-    for (; n - i >= 8; i += 8) {
-        __m256 product = _mm256_mul_ps(factor, _mm256_loadu_ps(x + i));
-        _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), product));
-    }
-    for (; i < n; i++)
-        y[i] += a * x[i];
-}
-
-static SPRAT__AVX2 void scale_f32_avx2(float *y, float a, size_t n)
-{
-    __m256 factor = _mm256_set1_ps(a);
-    size_t i = 0;
-    for (; n - i >= 8; i += 8)
-        _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_loadu_ps(y + i), factor));
-    for (; i < n; i++)
-        y[i] *= a;
-}
-
-static SPRAT__AVX2 void f16_to_f32_avx2(float *y, const uint16_t *x, size_t n)
-{
-    size_t i = 0;
-    for (; n - i >= 8; i += 8)
-        _mm256_storeu_ps(y + i,
-                         _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
-    for (; i < n; i++)
-        y[i] = sprat__half_to_float(x[i]);
-}
-
-static SPRAT__AVX2 void f32_to_f16_avx2(uint16_t *y, const float *x, size_t n)
-{
-    size_t i = 0;
-    for (; n - i >= 8; i += 8)
-        _mm_storeu_si128((__m128i *)(void *)(y + i),
-                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-    for (; i < n; i++)
-        y[i] = sprat__float_to_half(x[i]);
-}
-
 const struct sprat__kernels sprat__kernels_avx2 = {
     .matmul_f32 = matmul_f32_avx2,
-    .dot_f32 = dot_f32_avx2,
-    .add_f32 = add_f32_avx2,
-    .axpy_f32 = axpy_f32_avx2,
-    .scale_f32 = scale_f32_avx2,
-    .f32_to_f16 = f32_to_f16_avx2,
-    .f16_to_f32 = f16_to_f32_avx2,
 };
 
 #endif

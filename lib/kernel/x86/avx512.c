@@ -101,77 +101,8 @@ static void matmul_f32_avx512(float *y, size_t y_stride, const uint8_t *w, size_
     sprat__tiled_matmul(&job, tile_avx512, tile_sum_avx512);
 }
 
-static SPRAT__AVX512 float dot_f32_avx512(const float *a, const float *b, size_t n)
-{
-    __m512 lanes = _mm512_setzero_ps();
-    for (size_t k = 0; k < n; k += 16) {
-        __mmask16 mask = mask_avx512(n - k);
-        __m512 product =
-            _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + k), _mm512_maskz_loadu_ps(mask, b + k));
-        lanes = _mm512_add_ps(lanes, product);
-    }
-    __m128 four = fold_avx512(lanes);
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-
-static SPRAT__AVX512 void add_f32_avx512(float *y, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_avx512(n - i);
-        __m512 sum =
-            _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i));
-        _mm512_mask_storeu_ps(y + i, mask, sum);
-    }
-}
-
-static SPRAT__AVX512 void axpy_f32_avx512(float *y, float a, const float *x, size_t n)
-{
-    __m512 factor = _mm512_set1_ps(a);
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_avx512(n - i);
-        __m512 product = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(mask, x + i));
-        _mm512_mask_storeu_ps(y + i, mask,
-                              _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + i), product));
-    }
-}
-
-static SPRAT__AVX512 void scale_f32_avx512(float *y, float a, size_t n)
-{
-    __m512 factor = _mm512_set1_ps(a);
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_avx512(n - i);
-        _mm512_mask_storeu_ps(y + i, mask,
-                              _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y + i), factor));
-    }
-}
-
-static SPRAT__AVX512 void f16_to_f32_avx512(float *y, const uint16_t *x, size_t n)
-{
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_avx512(n - i);
-        _mm512_mask_storeu_ps(y + i, mask, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, x + i)));
-    }
-}
-
-static SPRAT__AVX512 void f32_to_f16_avx512(uint16_t *y, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_avx512(n - i);
-        __m256i halves =
-            _mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, x + i), _MM_FROUND_TO_NEAREST_INT);
-        _mm256_mask_storeu_epi16(y + i, mask, halves);
-    }
-}
-
 const struct sprat__kernels sprat__kernels_avx512 = {
     .matmul_f32 = matmul_f32_avx512,
-    .dot_f32 = dot_f32_avx512,
-    .add_f32 = add_f32_avx512,
-    .axpy_f32 = axpy_f32_avx512,
-    .scale_f32 = scale_f32_avx512,
-    .f32_to_f16 = f32_to_f16_avx512,
-    .f16_to_f32 = f16_to_f32_avx512,
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "kernel/kernel.h"
 
 #if defined(__x86_64__)
+#define SPRAT__SSE41  __attribute__((target("sse4.1")))
 #define SPRAT__AVX2   __attribute__((target("avx2,f16c")))
 #define SPRAT__AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 
@@ -14,6 +15,8 @@
 
 extern const struct sprat__kernels sprat__kernels_avx2, sprat__kernels_avx512;
 extern const struct sprat__kernels sprat__kernels_i8_avx2, sprat__kernels_i8_avx512vnni;
+extern const struct sprat__kernels sprat__kernels_rows_sse41, sprat__kernels_rows_avx2;
+extern const struct sprat__kernels sprat__kernels_rows_avx512;
 #endif
 
 /* Asks the compiler to write a loop of up to 16 steps out, so that an array of vectors becomes
