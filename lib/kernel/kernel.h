@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most keys of a tile, and the most dimensions of a key or value, that attention kernels take. */
-enum { SPRAT__ATTEND_KEYS = 64, SPRAT__ATTEND_DIMS = 576 };
+/* The most keys of a tile, and the most dimensions of a key or value, that attention kernels take.
+ */
+enum { SPRAT__ATTEND_KEYS = 64, SPRAT__ATTEND_DIMS = 640 };
 
 typedef void sprat__dequant_fn(float *y, const void *x, size_t n);
 

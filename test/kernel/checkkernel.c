@@ -20,7 +20,7 @@
 
 enum { AREA_BYTES = 4 << 20, PATTERN = 0xa5, WATCHED = 256 };
 
-static const struct check *const lists[] = {checks_f32, checks_i8};
+static const struct check *const lists[] = {checks_f32, checks_i8, checks_attend};
 
 static const char *const rows[] = {
 #define SPRAT__KERNEL(name, result, parameters) #name,

@@ -25,7 +25,7 @@ struct check {
 };
 
 /* Each file's checks end with a row of NULL. */
-extern const struct check checks_f32[], checks_i8[];
+extern const struct check checks_f32[], checks_i8[], checks_attend[];
 
 /* How an object lies in its area: against the end, or so many elements after the beginning. */
 enum { CHECK_AT_END = -1 };
