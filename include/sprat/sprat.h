@@ -241,7 +241,7 @@ typedef struct sprat_session_options {
         n_chunk; /* tokens computed together in prefill, at most 4096; 0: 128. No result changes */
     uint32_t
         n_kept; /* positions at the end whose logits cost no recomputation, at most 4096; 0: 1 */
-    uint32_t numerics; /* SPRAT_NUMERICS_*: how it computes; DEFAULT: F32 in this release */
+    uint32_t numerics; /* SPRAT_NUMERICS_*: how it computes; DEFAULT: INT8 */
     uint32_t kv_type;  /* SPRAT_KV_*; DEFAULT: f16, but f32 where numerics is set to F32 */
     uint32_t reserved;
 } sprat_session_options;

@@ -4,6 +4,7 @@
 #include "engine/session.h"
 
 #include "base/checked.h"
+#include "kernel/half.h"
 #include "os/clock.h"
 
 #include <string.h>
@@ -46,7 +47,7 @@ sprat_status sprat__session_shape(struct sprat__session_shape *shape,
     bool f32 = options->kv_type == SPRAT_KV_F32 ||
                (options->kv_type == SPRAT_KV_DEFAULT && options->numerics == SPRAT_NUMERICS_F32);
     shape->element_bytes = f32 ? 4 : 2;
-    shape->int8 = options->numerics == SPRAT_NUMERICS_INT8;
+    shape->int8 = options->numerics != SPRAT_NUMERICS_F32;
     return SPRAT_OK;
 }
 
@@ -343,13 +344,22 @@ static sprat_status session_check_tokens(struct sprat_session *session, const sp
 
 /* ---- computing */
 
+/* Sixteen at a time, so that compilers look at several at once: an exponent of all ones, and only
+ * that, carries into the sign when 1 is added to it. */
 static bool session_is_finite(const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!(x[i] - x[i] == 0.0f))
-            return false;
+    uint32_t carried[16] = {0};
+    size_t i = 0;
+    for (; n - i >= 16; i += 16) {
+        for (size_t j = 0; j < 16; j++)
+            carried[j] |= (sprat__bits_of_float(x[i + j]) & 0x7fffffffu) + 0x00800000u;
     }
-    return true;
+    for (; i < n; i++)
+        carried[0] |= (sprat__bits_of_float(x[i]) & 0x7fffffffu) + 0x00800000u;
+    uint32_t all = 0;
+    for (size_t j = 0; j < 16; j++)
+        all |= carried[j];
+    return all >> 31 == 0;
 }
 
 /* One chunk through all layers; x then holds the residual stream. */

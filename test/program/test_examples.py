@@ -45,8 +45,8 @@ def works(command):
 def knows(command):
     """A model that knows something, where there is one; else the tiny one again."""
     real = os.environ.get('SPRAT_TEST_MODEL') if args.real else None
-    result = run(command, real or MODEL, 'What is the capital of France?')
-    good = result.returncode == 0 and (b'Paris' in result.stdout if real else result.stdout.strip())
+    result = run(command, real or MODEL, 'What is the capital of Germany?')
+    good = result.returncode == 0 and (b'Berlin' in result.stdout if real else result.stdout.strip())
     return [] if good else [f'exit {result.returncode}: {result.stdout!r} {result.stderr!r}']
 
 

@@ -244,9 +244,9 @@ def pipes():
 
 def real_model():
     """A model that knows something, where there is one; else the tiny one."""
-    out = s.good('run', s.real or s.model, 'What is the capital of France?', '--max-tokens', '12', '--quiet',
+    out = s.good('run', s.real or s.model, 'What is the capital of Germany?', '--max-tokens', '12', '--quiet',
                  '--temp', '0')
-    return [] if out.strip() and (b'Paris' in out or not s.real) else [f'{out!r}']
+    return [] if out.strip() and (b'Berlin' in out or not s.real) else [f'{out!r}']
 
 
 def public_headers_only():
