@@ -516,6 +516,16 @@ SPRAT_API sprat_status sprat_session_accept(sprat_session *session, sprat_token 
  * it is). The session's thread. @since 0.1 */
 SPRAT_API sprat_status sprat_session_rewind(sprat_session *session, size_t n_tokens);
 
+/* A second session that goes on from the same tokens, with the same options and sampling, to the
+ * bit, without computing them again: for several answers to one prompt. Memory of the tokens so far
+ * is held together, and copied, in pages of 64 tokens, where one of the two writes.
+ * out: the new session, destroyed by the host; NULL on failure. Without an answer under way, and
+ * with statistics of its own. session: unchanged; its thread while this runs, any thread for each
+ * of the two afterwards.
+ * INVALID (NULL), NO_MEMORY, OVER_BUDGET. @since 0.1 */
+SPRAT_API sprat_status sprat_session_fork(sprat_session **out, const sprat_session *session,
+                                          sprat_error *err);
+
 enum {
     SPRAT_EVENT_TEXT =
         1, /* a piece of the answer; whole UTF-8 characters where the model wrote such */

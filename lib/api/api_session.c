@@ -26,6 +26,19 @@ sprat_status sprat_session_create(sprat_session **out, sprat_model *model,
     return sprat__report(err, &inner, session_open(out, model, options, &inner));
 }
 
+sprat_status sprat_session_fork(sprat_session **out, const sprat_session *session, sprat_error *err)
+{
+    struct sprat__err inner = {0};
+    if (out)
+        *out = NULL;
+    if (!out || !session)
+        return sprat__report(err, &inner,
+                             sprat__fail(&inner, SPRAT_INVALID, "%s: expected %s, found NULL",
+                                         out ? "session" : "out",
+                                         out ? "a session" : "an address"));
+    return sprat__report(err, &inner, sprat__session_fork(out, session, &inner));
+}
+
 void sprat_session_destroy(sprat_session *session)
 {
     if (session)

@@ -214,7 +214,8 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
 {
     const struct sprat__model *model = &session->model->model;
     struct sprat__kv_shape kv_shape = sprat__model_kv_shape(model, session->shape.element_bytes);
-    SPRAT_TRY(sprat__kv_create(&session->kv, &session->mem, &kv_shape, session->shape.n_ctx, err));
+    SPRAT_TRY(sprat__kv_create(&session->kv, &session->mem, session->mem.parent, &kv_shape,
+                               session->shape.n_ctx, err));
     size_t bytes = 0;
     SPRAT_TRY(session_scratch_bytes(model, &session->shape, &bytes, err));
     session->scratch = sprat__new(&session->mem, bytes, 1, SPRAT_PURPOSE_SCRATCH, err);
@@ -294,8 +295,9 @@ void sprat__session_stats(const struct sprat_session *session, struct sprat_sess
     stats->n_tokens = session->n_tokens;
     stats->n_ctx = session->shape.n_ctx;
     stats->n_reserved = room < session->token_capacity ? room : session->token_capacity;
-    stats->heap_bytes =
-        atomic_load(&session->mem.now) + sprat__block_bytes(1, sizeof(struct sprat_session));
+    stats->heap_bytes = atomic_load(&session->mem.now) +
+                        sprat__block_bytes(1, sizeof(struct sprat_session)) +
+                        sprat__kv_held_bytes(&session->kv);
     stats->kv_bytes = session->kv.n_pages * session->kv.page_bytes;
 }
 
@@ -326,7 +328,52 @@ sprat_status sprat__session_reserve(struct sprat_session *session, size_t n_toke
                            "context: %zu tokens are more than the session's %zu", n_tokens,
                            session->shape.n_ctx);
     SPRAT_TRY(session_reserve_tokens(session, n_tokens));
-    return sprat__kv_reserve(&session->kv, n_tokens, &session->err);
+    SPRAT_TRY(sprat__kv_reserve(&session->kv, n_tokens, &session->err));
+    return n_tokens > session->n_tokens
+               ? sprat__kv_own(&session->kv, session->n_tokens, n_tokens, &session->err)
+               : SPRAT_OK;
+}
+
+/* The options that shape stands for. */
+static struct sprat_session_options session_options(const struct sprat__session_shape *shape)
+{
+    struct sprat_session_options options = {.size = sizeof options};
+    options.n_ctx = (uint32_t)shape->n_ctx;
+    options.n_chunk = (uint32_t)shape->n_chunk;
+    options.n_kept = (uint32_t)shape->n_kept;
+    options.numerics = shape->int8 ? SPRAT_NUMERICS_INT8 : SPRAT_NUMERICS_F32;
+    options.kv_type = shape->element_bytes == 4 ? SPRAT_KV_F32 : SPRAT_KV_F16;
+    return options;
+}
+
+sprat_status sprat__session_fork(struct sprat_session **out, const struct sprat_session *from,
+                                 struct sprat__err *err)
+{
+    struct sprat_session_options options = session_options(&from->shape);
+    struct sprat_session *session;
+    SPRAT_TRY(sprat__session_create(&session, from->model, &options, err));
+    sprat_status status =
+        sprat__answer_set_sampling(session, sprat__sampler_settings(from->sampler));
+    if (status == SPRAT_OK)
+        status = session_reserve_tokens(session, from->n_tokens);
+    if (status != SPRAT_OK) {
+        *err = session->err;
+        sprat__session_destroy(session);
+        return status;
+    }
+    if (from->n_tokens > 0)
+        memcpy(session->tokens, from->tokens, from->n_tokens * sizeof *session->tokens);
+    sprat__kv_share(&session->kv, &from->kv, from->n_tokens);
+    session->n_tokens = from->n_tokens;
+    size_t width = from->step.model->config.n_embd;
+    memcpy(session->kept, from->kept, from->shape.n_kept * width * sizeof(float));
+    session->kept_from = from->kept_from;
+    session->kept_to = from->kept_to;
+    if (from->logits_at != SIZE_MAX)
+        memcpy(session->logits, from->logits, from->step.model->config.n_vocab * sizeof(float));
+    session->logits_at = from->logits_at;
+    *out = session;
+    return SPRAT_OK;
 }
 
 static sprat_status session_check_tokens(struct sprat_session *session, const sprat_token *tokens,
@@ -389,6 +436,7 @@ static sprat_status session_step(struct sprat_session *session, size_t position,
 {
     struct sprat__step *step = &session->step;
     struct sprat__fpstate saved;
+    SPRAT_TRY(sprat__kv_own(&session->kv, position, position + n, &session->err));
     uint64_t begin = sprat__now_ns();
     step->position = position;
     step->n = n;

@@ -95,6 +95,9 @@ struct sprat_session {
 sprat_status sprat__session_create(struct sprat_session **out, struct sprat_model *model,
                                    const struct sprat_session_options *options,
                                    struct sprat__err *err);
+/* A session that holds what from holds, and no answer under way. */
+sprat_status sprat__session_fork(struct sprat_session **out, const struct sprat_session *from,
+                                 struct sprat__err *err);
 void sprat__session_destroy(struct sprat_session *session);
 
 /* Fills in what is not counted as it happens. */

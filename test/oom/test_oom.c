@@ -141,8 +141,19 @@ static int live(struct faults *faults, char *text, size_t room)
     if (!failed(sprat_model_open(&model, context, &source, NULL, &error), error.message) &&
         !failed(sprat_session_create(&session, model, &session_options, &error), error.message))
         answered = talk(session, text, room);
+    sprat_session *fork = NULL;
+    if (session && !failed(sprat_session_fork(&fork, session, &error), error.message)) {
+        size_t n_before = 0;
+        sprat_session_tokens(&n_before, fork, NULL, 0);
+        if (n_before > 0 && failed(sprat_session_accept(fork, 1), sprat_session_error(fork))) {
+            size_t n_after = 0;
+            sprat_session_tokens(&n_after, fork, NULL, 0);
+            ck_assert_uint_eq(n_after, n_before);
+        }
+    }
     failed(sprat_context_set_threads(context, 1), "threads");
     sprat_session_destroy(session);
+    sprat_session_destroy(fork);
     sprat_model_close(model);
     sprat_context_destroy(context);
     return answered;

@@ -185,6 +185,7 @@ _PROTOTYPES = {
     'sprat_session_set_sampling': (_status, [_handle, POINTER(sprat_sampling)]),
     'sprat_session_sample': (_status, [_handle, POINTER(sprat_sample)]),
     'sprat_session_accept': (_status, [_handle, c_int32]),
+    'sprat_session_fork': (_status, [_out, _handle, _error]),
     'sprat_session_rewind': (_status, [_handle, c_size_t]),
     'sprat_session_next': (_status, [_handle, POINTER(sprat_event)]),
     'sprat_session_cancel': (None, [_handle, c_int32]),
@@ -599,6 +600,17 @@ class Session(_Owner):
         _check(_lib.sprat_session_create(ctypes.byref(handle), model._handle, ctypes.byref(options),
                                          ctypes.byref(error)), error)
         self._own(handle, _lib.sprat_session_destroy)
+
+    def fork(self):
+        """A second session that goes on from the same tokens, without computing them again."""
+        other = Session.__new__(Session)
+        other.model = self.model
+        other._lock, other._handle_lock = threading.RLock(), threading.Lock()
+        handle, error = c_void_p(), _new(sprat_error)
+        with self._lock:
+            _check(_lib.sprat_session_fork(ctypes.byref(handle), self._handle, ctypes.byref(error)), error)
+        other._own(handle, _lib.sprat_session_destroy)
+        return other
 
     def close(self):
         with self._lock, self._handle_lock:

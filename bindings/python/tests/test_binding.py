@@ -144,6 +144,10 @@ def sessions():
         session.rewind(len(ids))
         if list(session.logits()) != list(row) or session.sync(ids[:5] + ids) != 5:
             problems.append('rewind or reuse')
+        with session.fork() as fork:
+            fork.accept(found.token)
+            if fork.tokens != session.tokens + [found.token]:
+                problems.append('fork')
         session.set_sampling(bias={found.token: -math.inf})
         session.sync(ids)
         if session.sample().token == found.token:
