@@ -208,8 +208,10 @@ int bench_list_read(struct bench_list *list, const char *path)
         bytes_end(&text);
         return 1;
     }
-    struct json j = {text.data, text.data + text.len, list, 0, 0};
+    struct json j = {text.data, text.data, list, 0, 0};
     struct json_value value = {0};
+    if (text.len > 0)
+        j.end += text.len;
     bool good = text.len > 0 && json_value(&j, &value, false);
     json_space(&j);
     long long at = text.len > 0 ? (long long)(j.at - text.data) : 0;
