@@ -1,90 +1,16 @@
 /* The speed of every kernel as every set of this processor has it: each row of kernel.def by its
- * name. Invariant: a figure is the best of many short runs, and its limit is measured beside it. A
- * row that nobody has written a case for is listed without a figure. */
-#include "probe.h"
+ * name. Leaves rows of numbers and attention to bench_rows.c. Invariant: a figure is the best of
+ * many short runs, and its limit is measured beside it. A row that nobody has written a case for is
+ * listed without a figure. */
+#include "bench_rows.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CASE_K = 1536,      /* columns of weights: those of a 1.5B model */
-    CASE_ROWS = 512,    /* rows of weights against many rows of activations */
-    CASE_COLUMNS = 512, /* these */
-    CASE_FLOATS = 4096, /* of rows of numbers: what the first cache holds */
-};
-
 /* Shares of a second: what a case may take in all, and one run of it. */
 static const double case_seconds = 0.04, run_seconds = 0.005;
-
-struct area {
-    struct probe *probe;
-    uint32_t n_runs; /* 0: by time */
-    const uint8_t *weights;
-    size_t weights_bytes;
-    struct sprat__acts acts; /* CASE_COLUMNS rows of CASE_K */
-    float *y;                /* n_y floats */
-    size_t n_y;
-    float *a, *b, *c; /* CASE_FLOATS each, and the weights of matmul_f32 behind a */
-    uint16_t *half;   /* CASE_FLOATS */
-};
-
-/* ---- rows of numbers ------------------------------------------------------------------------- */
-
-struct vector_case {
-    const char *name;
-    size_t bytes; /* read and written for each number */
-    void (*run)(const struct sprat__kernels *kernels, const struct area *area);
-};
-
-static volatile float case_result;
-
-#define VECTOR_CASE(name, call)                                                                    \
-    static void case_##name(const struct sprat__kernels *kernels, const struct area *area)         \
-    {                                                                                              \
-        const size_t n = CASE_FLOATS;                                                              \
-        call;                                                                                      \
-    }
-VECTOR_CASE(dot_f32, case_result = kernels->dot_f32(area->a, area->b, n))
-VECTOR_CASE(sum_squares_f32, case_result = kernels->sum_squares_f32(area->a, n))
-VECTOR_CASE(rms_norm_f32, kernels->rms_norm_f32(area->c, area->a, area->b, n, 1e-5f))
-VECTOR_CASE(silu_mul_f32, memcpy(area->c, area->a, n * sizeof(float));
-            kernels->silu_mul_f32(area->c, area->b, n))
-VECTOR_CASE(add_f32, kernels->add_f32(area->c, area->a, n))
-VECTOR_CASE(axpy_f32, kernels->axpy_f32(area->c, 0.5f, area->a, n))
-VECTOR_CASE(scale_f32, kernels->scale_f32(area->c, 1.0f, n))
-VECTOR_CASE(exp_sum_f32, memcpy(area->c, area->a, n * sizeof(float));
-            case_result = kernels->exp_sum_f32(area->c, 1.0f, n))
-VECTOR_CASE(max_f32, case_result = kernels->max_f32(area->a, n))
-VECTOR_CASE(rope_adjacent_f32, kernels->rope_adjacent_f32(area->c, area->a, area->b, n))
-VECTOR_CASE(rope_halves_f32, kernels->rope_halves_f32(area->c, area->a, area->b, n))
-VECTOR_CASE(f32_to_f16, kernels->f32_to_f16(area->half, area->a, n))
-VECTOR_CASE(f16_to_f32, kernels->f16_to_f32(area->c, area->half, n))
-VECTOR_CASE(round_f32, kernels->round_f32(area->c, n, 13))
-VECTOR_CASE(quantize_32,
-            kernels->quantize_32(area->acts.q, area->acts.scale, area->acts.sums, area->a, n))
-VECTOR_CASE(quantize_256, kernels->quantize_256(area->acts.q, area->acts.scale, area->acts.sums,
-                                                area->acts.shift, area->a, n))
-VECTOR_CASE(rest_32, kernels->rest_32(area->c, area->a, area->acts.q, area->acts.scale, n))
-VECTOR_CASE(rest_256, kernels->rest_256(area->c, area->a, area->acts.q, area->acts.scale,
-                                        area->acts.shift, n))
-
-#define VECTOR_ROW(name, bytes)                                                                    \
-    {                                                                                              \
-#name, bytes, case_##name                                                                  \
-    }
-static const struct vector_case vector_cases[] = {
-    VECTOR_ROW(dot_f32, 8),          VECTOR_ROW(sum_squares_f32, 4),
-    VECTOR_ROW(rms_norm_f32, 12),    VECTOR_ROW(silu_mul_f32, 12),
-    VECTOR_ROW(add_f32, 12),         VECTOR_ROW(axpy_f32, 12),
-    VECTOR_ROW(scale_f32, 8),        VECTOR_ROW(exp_sum_f32, 8),
-    VECTOR_ROW(max_f32, 4),          VECTOR_ROW(rope_adjacent_f32, 12),
-    VECTOR_ROW(rope_halves_f32, 12), VECTOR_ROW(f32_to_f16, 6),
-    VECTOR_ROW(f16_to_f32, 6),       VECTOR_ROW(round_f32, 8),
-    VECTOR_ROW(quantize_32, 5),      VECTOR_ROW(quantize_256, 5),
-    VECTOR_ROW(rest_32, 9),          VECTOR_ROW(rest_256, 9),
-};
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
@@ -92,7 +18,7 @@ static const struct vector_case vector_cases[] = {
 struct timed {
     const struct area *area;
     const struct sprat__kernels *kernels;
-    const struct vector_case *vector;
+    const struct row_case *row_case;
     const struct sprat__dtype_info *type;
     uint32_t type_id;
     size_t row_bytes, n_columns;
@@ -128,10 +54,10 @@ static double best_rate(struct timed *t, timed_fn *run, size_t n_least, size_t n
     return best;
 }
 
-static void run_vector(struct timed *t, size_t n)
+static void run_row_case(struct timed *t, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        t->vector->run(t->kernels, t->area);
+        t->row_case->run(t->kernels, t->area);
 }
 
 static void run_dequant(struct timed *t, size_t n)
@@ -175,7 +101,7 @@ struct listing {
     void *user;
     struct sprat__kernels kernels; /* of the set that is measured */
     const char *set;
-    double peak, cache_rate; /* of the set: operations, and bytes out of the first cache */
+    double int8_peak, float_peak, cache_rate; /* of the set, the best seen */
 };
 
 /* The type whose name in small letters is name; NULL if there is none. */
@@ -200,6 +126,20 @@ static int give(struct listing *list, const char *kernel, const char *what, doub
     return list->take(list->user, &figure);
 }
 
+static double int8_peak(struct listing *list)
+{
+    double rate = probe_set_peak(list->area.probe, list->set, false);
+    list->int8_peak = rate > list->int8_peak ? rate : list->int8_peak;
+    return list->int8_peak;
+}
+
+static double float_peak(struct listing *list)
+{
+    double rate = probe_set_peak(list->area.probe, list->set, true);
+    list->float_peak = rate > list->float_peak ? rate : list->float_peak;
+    return list->float_peak;
+}
+
 static int list_matmul_i8(struct listing *list, const char *kernel, struct timed *t)
 {
     t->row_bytes = CASE_K / t->type->block_elements * t->type->block_bytes;
@@ -212,9 +152,7 @@ static int list_matmul_i8(struct listing *list, const char *kernel, struct timed
     if (bad)
         return bad;
     rate = best_rate(t, run_columns, 16, CASE_ROWS) * 2.0 * CASE_K * CASE_COLUMNS;
-    double peak = probe_set_peak(list->area.probe, list->set);
-    list->peak = peak > list->peak ? peak : list->peak;
-    return give(list, kernel, "n=512", rate, list->peak, false);
+    return give(list, kernel, "n=512", rate, int8_peak(list), false);
 }
 
 static int list_row(struct listing *list, const char *kernel)
@@ -229,14 +167,15 @@ static int list_row(struct listing *list, const char *kernel)
     }
     if (strcmp(kernel, "matmul_f32") == 0) {
         double rate = best_rate(&t, run_floats, 16, CASE_ROWS) * 2.0 * CASE_K * CASE_COLUMNS;
-        return give(list, kernel, "n=512", rate, 0, false);
+        return give(list, kernel, "n=512", rate, float_peak(list), false);
     }
-    for (size_t i = 0; i < sizeof vector_cases / sizeof *vector_cases; i++) {
-        t.vector = &vector_cases[i];
-        if (strcmp(t.vector->name, kernel) != 0)
-            continue;
-        double rate = best_rate(&t, run_vector, 1, 1 << 20) * CASE_FLOATS * (double)t.vector->bytes;
-        return give(list, kernel, "cache", rate, list->cache_rate, true);
+    t.row_case = row_case_of(kernel);
+    if (t.row_case) {
+        double rate = best_rate(&t, run_row_case, 1, 1 << 20);
+        if (t.row_case->operations > 0)
+            return give(list, kernel, "cache", rate * t.row_case->operations, float_peak(list),
+                        false);
+        return give(list, kernel, "cache", rate * t.row_case->bytes, list->cache_rate, true);
     }
     return give(list, kernel, "-", 0, 0, false);
 }
@@ -248,7 +187,7 @@ static int list_set(struct listing *list, const struct sprat__kernels *before)
 {
     int bad = 0;
     const uint8_t *data = probe_buffer(list->area.probe);
-    list->peak = probe_set_peak(list->area.probe, list->set);
+    list->int8_peak = list->float_peak = 0;
     list->cache_rate =
         probe_set_read(list->area.probe, list->set, data, CASE_FLOATS * sizeof(float));
 #define SPRAT__KERNEL(name, result, parameters)                                                    \
@@ -257,62 +196,6 @@ static int list_set(struct listing *list, const struct sprat__kernels *before)
 #include "kernel/kernel.def"
 #undef SPRAT__KERNEL
     return bad;
-}
-
-static void fill(struct area *area)
-{
-    size_t n = (size_t)CASE_COLUMNS * CASE_K;
-    uint32_t state = 1;
-    for (size_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        area->acts.q[i] = (int8_t)((int)(state >> 24) % 127);
-        area->a[i] = (float)((int)(state >> 16) % 2001 - 1000) * 1e-3f;
-    }
-    for (size_t i = 0; i < n / 16; i++) {
-        int sum = 0;
-        for (size_t j = 0; j < 16; j++)
-            sum += area->acts.q[16 * i + j];
-        area->acts.sums[i] = (int16_t)sum;
-        area->acts.scale[i / 2] = 0.01f;
-        area->acts.shift[i / 2] = (uint8_t)(i / 2 % 4);
-    }
-    for (size_t i = 0; i < CASE_FLOATS; i++) {
-        area->b[i] = (float)(i % 100) * 0.01f;
-        area->c[i] = 0.5f;
-        area->half[i] = (uint16_t)(0x3800 + i % 1024);
-    }
-}
-
-static void area_end(struct area *area)
-{
-    void *all[] = {area->acts.q, area->acts.scale, area->acts.sums, area->acts.shift, area->y,
-                   area->a,      area->b,          area->c,         area->half};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-}
-
-static bool area_make(struct area *area, struct probe *probe)
-{
-    size_t n = (size_t)CASE_COLUMNS * CASE_K;
-    memset(area, 0, sizeof *area);
-    area->probe = probe;
-    area->weights = probe_buffer(probe);
-    area->weights_bytes = (size_t)probe_buffer_bytes(probe);
-    area->n_y = (size_t)1 << 20;
-    area->acts.q = calloc(n, 1);
-    area->acts.scale = calloc(n / 32, sizeof(float));
-    area->acts.sums = calloc(n / 16, sizeof(int16_t));
-    area->acts.shift = calloc(n / 32, 1);
-    area->y = calloc(area->n_y, sizeof(float));
-    area->a = calloc(n, sizeof(float));
-    area->b = calloc(CASE_FLOATS, sizeof(float));
-    area->c = calloc(CASE_FLOATS, sizeof(float));
-    area->half = calloc(CASE_FLOATS, sizeof(uint16_t));
-    if (!area->acts.q || !area->acts.scale || !area->acts.sums || !area->acts.shift || !area->y ||
-        !area->a || !area->b || !area->c || !area->half)
-        return false;
-    fill(area);
-    return true;
 }
 
 /* How far a set stands in the order of all; those beyond the cap are left out. */

@@ -166,32 +166,32 @@ uint64_t probe_buffer_bytes(const struct probe *probe)
 /* Takes what reading gives, so that it is not left out. */
 static _Atomic uint64_t probe_result;
 
-static double peak_once(const struct probe_loops *loops, size_t n)
+static double peak_once(probe_peak_fn *peak, size_t n)
 {
     double begin = probe_own_time();
-    uint64_t products = loops->peak(n);
+    uint64_t products = peak(n);
     double seconds = probe_own_time() - begin;
     return seconds > 0 ? 2 * (double)products / seconds : 0;
 }
 
 /* How many steps take about a millisecond. */
-static size_t peak_steps(const struct probe_loops *loops)
+static size_t peak_steps(probe_peak_fn *peak)
 {
     size_t n = 64;
     for (;; n *= 2) {
         double begin = probe_own_time();
-        (void)loops->peak(n);
+        (void)peak(n);
         if (probe_own_time() - begin >= 0.5e-3 || n > SIZE_MAX / 4)
             return n * 2;
     }
 }
 
-static double peak_best(const struct probe_loops *loops)
+static double peak_best(probe_peak_fn *peak)
 {
-    size_t n = peak_steps(loops);
+    size_t n = peak_steps(peak);
     double best = 0;
     for (int i = 0; i < PROBE_SAMPLES; i++) {
-        double rate = peak_once(loops, n);
+        double rate = peak_once(peak, n);
         best = rate > best ? rate : best;
     }
     return best;
@@ -219,13 +219,13 @@ static void find_best(struct probe *probe)
     for (size_t i = 0; i < probe->n_loops; i++) {
         if (probe->cap[0] && set_place(probe->loops[i]->set) > set_place(probe->cap))
             continue;
-        double rate = peak_best(probe->loops[i]);
+        double rate = peak_best(probe->loops[i]->peak);
         if (!probe->best || rate > most) {
             probe->best = probe->loops[i];
             most = rate;
         }
     }
-    probe->peak_steps = peak_steps(probe->best);
+    probe->peak_steps = peak_steps(probe->best->peak);
     probe->peak_products = probe->best->peak(probe->peak_steps);
 }
 
@@ -274,13 +274,13 @@ const char *probe_cap(const struct probe *probe)
     return probe->cap[0] ? probe->cap : NULL;
 }
 
-double probe_set_peak(const struct probe *probe, const char *set)
+double probe_set_peak(const struct probe *probe, const char *set, bool is_float)
 {
     double best = 0;
     for (size_t i = 0; i < probe->n_loops; i++) {
         if (set_place(probe->loops[i]->set) > set_place(set))
             continue;
-        double rate = peak_best(probe->loops[i]);
+        double rate = peak_best(is_float ? probe->loops[i]->float_peak : probe->loops[i]->peak);
         best = rate > best ? rate : best;
     }
     return best;

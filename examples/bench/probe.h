@@ -7,6 +7,7 @@
 
 #include "kernel/kernel.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct probe_loops {
     uint32_t need; /* SPRAT__CPU_... */
     probe_read_fn *read_one, *read_four;
     probe_peak_fn *peak;
+    probe_peak_fn *float_peak; /* with binary32: a product, then a sum, each rounded */
 };
 
 /* Of this processor's kind, in the order of the library's sets; the last has no set. */
@@ -49,7 +51,7 @@ const char *probe_cap(const struct probe *probe);
 /* The best of several on this thread, in its own time, by the loops of the best set up to this one,
  * by name: operations a second in 8-bit integers; bytes a second of n bytes read again and again.
  */
-double probe_set_peak(const struct probe *probe, const char *set);
+double probe_set_peak(const struct probe *probe, const char *set, bool is_float);
 double probe_set_read(const struct probe *probe, const char *set, const uint8_t *data, size_t n);
 /* Bytes a second of the buffer, likewise. */
 double probe_memory_read(struct probe *probe);

@@ -35,9 +35,10 @@ static uint64_t read_four_neon(const uint8_t *data, size_t n)
            vgetq_lane_u64(vreinterpretq_u64_u8(sum[0]), 1);
 }
 
-#define PROBE_PEAK(set, chain, products)                                                           \
-    static uint64_t peak_##set(size_t n)                                                           \
+#define PROBE_PEAK(name, begin, chain, products)                                                   \
+    static uint64_t name(size_t n)                                                                 \
     {                                                                                              \
+        __asm__ volatile(begin::: PROBE_REGISTERS);                                                \
         for (size_t i = 0; i < n; i++)                                                             \
             __asm__ volatile(PROBE_TWELVE(chain)::: PROBE_REGISTERS);                              \
         return (uint64_t)n * ARM_CHAINS * (products);                                              \
@@ -47,21 +48,27 @@ static uint64_t read_four_neon(const uint8_t *data, size_t n)
 #define CHAIN_DOTPROD(j) ".inst 0x4e919600 + " #j "\n\t" /* sdot vj.4s, v16.16b, v17.16b */
 #define CHAIN_I8MM(j)    ".inst 0x4e91a600 + " #j "\n\t" /* smmla vj.4s, v16.16b, v17.16b */
 
-PROBE_PEAK(neon, CHAIN_NEON, 8)
-PROBE_PEAK(dotprod, CHAIN_DOTPROD, 16)
-PROBE_PEAK(i8mm, CHAIN_I8MM, 32)
+PROBE_PEAK(peak_neon, "", CHAIN_NEON, 8)
+PROBE_PEAK(peak_dotprod, "", CHAIN_DOTPROD, 16)
+PROBE_PEAK(peak_i8mm, "", CHAIN_I8MM, 32)
+
+/* Binary32: here the registers are cleared first, for some numbers take longer. */
+#define FLOAT_NEON(j) "fmul v18.4s, v16.4s, v17.4s\n\tfadd v" #j ".4s, v" #j ".4s, v18.4s\n\t"
+#define CLEAR_ONE(j)  "movi v" #j ".4s, #0\n\t"
+
+PROBE_PEAK(float_neon, PROBE_TWELVE(CLEAR_ONE) CLEAR_ONE(16) CLEAR_ONE(17), FLOAT_NEON, 4)
 
 const struct probe_loops probe_loops_arm[] = {
-    {"neon", "smlal", SPRAT__CPU_NEON, read_one_neon, read_four_neon, peak_neon},
+    {"neon", "smlal", SPRAT__CPU_NEON, read_one_neon, read_four_neon, peak_neon, float_neon},
     {"dotprod", "sdot", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, read_one_neon, read_four_neon,
-     peak_dotprod},
+     peak_dotprod, float_neon},
     {"i8mm", "smmla", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD | SPRAT__CPU_I8MM, read_one_neon,
-     read_four_neon, peak_i8mm},
-    {NULL, NULL, 0, NULL, NULL, NULL},
+     read_four_neon, peak_i8mm, float_neon},
+    {NULL, NULL, 0, NULL, NULL, NULL, NULL},
 };
 
 #else
 
-const struct probe_loops probe_loops_arm[] = {{NULL, NULL, 0, NULL, NULL, NULL}};
+const struct probe_loops probe_loops_arm[] = {{NULL, NULL, 0, NULL, NULL, NULL, NULL}};
 
 #endif

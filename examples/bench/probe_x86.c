@@ -59,9 +59,10 @@ PROBE_READS(avx512, PROBE_AVX512, __m512i, _mm512_loadu_si512, _mm512_xor_si512,
 enum { X86_CHAINS = 12 };
 
 /* A function that runs the chains n times; products: multiply-adds of one step of a chain. */
-#define PROBE_PEAK(set, MARK, chain, end, products)                                                \
-    MARK static uint64_t peak_##set(size_t n)                                                      \
+#define PROBE_PEAK(name, MARK, begin, chain, end, products)                                        \
+    MARK static uint64_t name(size_t n)                                                            \
     {                                                                                              \
+        __asm__ volatile(begin::: PROBE_REGISTERS);                                                \
         for (size_t i = 0; i < n; i++)                                                             \
             __asm__ volatile(PROBE_TWELVE(chain)::: PROBE_REGISTERS);                              \
         __asm__ volatile(end::: PROBE_REGISTERS);                                                  \
@@ -78,25 +79,44 @@ enum { X86_CHAINS = 12 };
     "vpmaddubsw %%zmm12, %%zmm13, %%zmm14\n\tvpaddw %%zmm14, %%zmm" #j ", %%zmm" #j "\n\t"
 #define CHAIN_AVX512VNNI(j) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #j "\n\t"
 
-PROBE_PEAK(sse41, PROBE_SSE41, CHAIN_SSE41, "", 16)
-PROBE_PEAK(avx2, PROBE_AVX2, CHAIN_AVX2, "vzeroupper", 32)
-PROBE_PEAK(avxvnni, PROBE_AVX2, CHAIN_AVXVNNI, "vzeroupper", 32)
-PROBE_PEAK(avx512, PROBE_AVX512, CHAIN_AVX512, "vzeroupper", 64)
-PROBE_PEAK(avx512vnni, PROBE_AVX512, CHAIN_AVX512VNNI, "vzeroupper", 64)
+PROBE_PEAK(peak_sse41, PROBE_SSE41, "", CHAIN_SSE41, "", 16)
+PROBE_PEAK(peak_avx2, PROBE_AVX2, "", CHAIN_AVX2, "vzeroupper", 32)
+PROBE_PEAK(peak_avxvnni, PROBE_AVX2, "", CHAIN_AVXVNNI, "vzeroupper", 32)
+PROBE_PEAK(peak_avx512, PROBE_AVX512, "", CHAIN_AVX512, "vzeroupper", 64)
+PROBE_PEAK(peak_avx512vnni, PROBE_AVX512, "", CHAIN_AVX512VNNI, "vzeroupper", 64)
+
+/* Binary32: here the registers are cleared first, for some numbers take longer. */
+#define FLOAT_SSE41(j)                                                                             \
+    "movaps %%xmm12, %%xmm13\n\tmulps %%xmm14, %%xmm13\n\taddps %%xmm13, %%xmm" #j "\n\t"
+#define FLOAT_AVX2(j)                                                                              \
+    "vmulps %%ymm12, %%ymm13, %%ymm14\n\tvaddps %%ymm14, %%ymm" #j ", %%ymm" #j "\n\t"
+#define FLOAT_AVX512(j)                                                                            \
+    "vmulps %%zmm12, %%zmm13, %%zmm14\n\tvaddps %%zmm14, %%zmm" #j ", %%zmm" #j "\n\t"
+
+/* Zeros in all registers. */
+#define CLEAR_ONE(j) "xorps %%xmm" #j ", %%xmm" #j "\n\t"
+#define CLEAR_SSE41  PROBE_TWELVE(CLEAR_ONE) CLEAR_ONE(12) CLEAR_ONE(13) CLEAR_ONE(14) CLEAR_ONE(15)
+
+PROBE_PEAK(float_sse41, PROBE_SSE41, CLEAR_SSE41, FLOAT_SSE41, "", 4)
+PROBE_PEAK(float_avx2, PROBE_AVX2, "vzeroall", FLOAT_AVX2, "vzeroupper", 8)
+PROBE_PEAK(float_avx512, PROBE_AVX512, "vzeroall", FLOAT_AVX512, "vzeroupper", 16)
 
 const struct probe_loops probe_loops_x86[] = {
-    {"sse41", "pmaddubsw xmm", SPRAT__CPU_SSE41, read_one_sse41, read_four_sse41, peak_sse41},
-    {"avx2", "vpmaddubsw ymm", SPRAT__CPU_AVX2, read_one_avx2, read_four_avx2, peak_avx2},
+    {"sse41", "pmaddubsw xmm", SPRAT__CPU_SSE41, read_one_sse41, read_four_sse41, peak_sse41,
+     float_sse41},
+    {"avx2", "vpmaddubsw ymm", SPRAT__CPU_AVX2, read_one_avx2, read_four_avx2, peak_avx2,
+     float_avx2},
     {"avxvnni", "vpdpbusd ymm", SPRAT__CPU_AVX2 | SPRAT__CPU_AVXVNNI, read_one_avx2, read_four_avx2,
-     peak_avxvnni},
-    {"avx512", "vpmaddubsw zmm", SPRAT__CPU_AVX512, read_one_avx512, read_four_avx512, peak_avx512},
+     peak_avxvnni, float_avx2},
+    {"avx512", "vpmaddubsw zmm", SPRAT__CPU_AVX512, read_one_avx512, read_four_avx512, peak_avx512,
+     float_avx512},
     {"avx512vnni", "vpdpbusd zmm", SPRAT__CPU_AVX512 | SPRAT__CPU_AVX512VNNI, read_one_avx512,
-     read_four_avx512, peak_avx512vnni},
-    {NULL, NULL, 0, NULL, NULL, NULL},
+     read_four_avx512, peak_avx512vnni, float_avx512},
+    {NULL, NULL, 0, NULL, NULL, NULL, NULL},
 };
 
 #else
 
-const struct probe_loops probe_loops_x86[] = {{NULL, NULL, 0, NULL, NULL, NULL}};
+const struct probe_loops probe_loops_x86[] = {{NULL, NULL, 0, NULL, NULL, NULL, NULL}};
 
 #endif

@@ -37,18 +37,19 @@ bool probe_limits(struct probe *probe, unsigned n_threads, struct limits *limits
 
 /* ---- the work of a step: bench_cost.c ------------------------------------------------------- */
 
-/* Of one session. A step of n tokens at position p reads layer_bytes, and kv_bytes for each of the
- * p + n tokens held then; each row of logits asked for together reads output_bytes once. A
- * multiply-add of fine products (doc/numerics.md) counts once. */
+/* Of one session. A step of n tokens at position p reads layer_bytes, of expert_bytes those that
+ * its tokens use, and kv_bytes for each of the p + n tokens held then; each row of logits asked for
+ * together reads output_bytes once. A multiply-add of fine products (doc/numerics.md) counts once.
+ */
 struct work {
-    uint64_t layer_bytes, output_bytes, kv_bytes;
-    uint64_t layer_products,
-        output_products; /* multiply-adds with weights, for each token or row */
-    uint64_t
-        attention_products; /* multiply-adds for each pair of a token and one it looks back to */
-    uint32_t chunk;         /* tokens of a prompt computed together */
-    bool int8;              /* numerics INT8 */
-    bool kv_f32;            /* the cache holds binary32, else binary16 */
+    double layer_bytes, output_bytes, kv_bytes;
+    double expert_bytes;                    /* of all experts that tokens are routed to */
+    double experts_used;                    /* what part of them one token uses */
+    double layer_products, output_products; /* multiply-adds with weights, for each token or row */
+    double attention_products; /* multiply-adds for each pair of a token and one it looks back to */
+    uint32_t chunk;            /* tokens of a prompt computed together */
+    bool int8;                 /* numerics INT8 */
+    bool kv_f32;               /* the cache holds binary32, else binary16 */
 };
 
 void work_of(struct work *out, const sprat_session *session);
