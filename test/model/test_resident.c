@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(real_int8)
 {
-    if (model_paths[1])
+    if (model_paths[1] && *model_paths[1])
         check_model(model_paths[1], SPRAT_NUMERICS_INT8);
 }
 END_TEST
