@@ -13,6 +13,8 @@ Installs what the tests need (apt-get, where it is to be had), builds and runs:
   clang    all tests but those of packages, of the real model and the long runs, -Werror
   asan     clang, AddressSanitizer and UndefinedBehaviorSanitizer, all but packages and the real model
   tsan     clang, ThreadSanitizer, the tests of threads
+  arm64    cross-compiled by gcc, on qemu's newest processor: unit, kernels, stored hashes
+  arm64v8  the same by clang, on ARMv8.0
   example  examples/quickstart.sh from nothing to an answer
 and ends with one line: N passed, N failed. Builds are kept in build/.
 
@@ -50,6 +52,11 @@ if [ "$(uname -m)" = x86_64 ]; then
     need qemu-x86_64 qemu-user
 fi
 need make make
+if [ "$(uname -m)" = x86_64 ]; then
+    need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    need qemu-aarch64 qemu-user
+fi
+need node nodejs
 if ! pkg-config --exists check 2>/dev/null; then
     missing="$missing check"
 fi
@@ -80,6 +87,16 @@ if [ -z "${SPRAT_TEST_MODEL-}" ]; then
     SPRAT_TEST_MODEL=$(python3 examples/fetch_smollm2.py </dev/null)
 fi
 export SPRAT_TEST_MODEL
+
+# zig, which compiles for WebAssembly, is a Python package: kept beside the test's model.
+zig_version=0.17.1
+zig_folder=${XDG_CACHE_HOME:-$HOME/.cache}/sprat/ziglang-$zig_version
+if [ ! -x "$zig_folder/ziglang/zig" ]; then
+    rm -rf "$zig_folder"
+    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$zig_folder" "ziglang==$zig_version" >&2
+fi
+PATH=$PATH:$zig_folder/ziglang
+export PATH
 
 passed=0
 failed=0
@@ -147,6 +164,10 @@ if [ $quick = no ]; then
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
     run tsan clang '--suite threads --timeout-multiplier 4' -Db_sanitize=thread -Db_lundef=false
     unset CK_FORK
+    if [ "$(uname -m)" = x86_64 ]; then
+        run arm64 gcc '--no-suite real --no-suite long' -Dexamples=false --cross-file test/cross/arm64-gcc.ini
+        run arm64v8 clang '--no-suite real --no-suite long' -Dexamples=false --cross-file test/cross/arm64-clang.ini
+    fi
 
     echo "==== example"
     if answer=$(./examples/quickstart.sh --model "$SPRAT_TEST_MODEL" 'What is the capital of Germany?' </dev/null) &&

@@ -246,6 +246,11 @@ static sprat_status gguf_begin_split(struct gguf_opening *o, const struct sprat_
         return sprat__fail(err, SPRAT_UNSUPPORTED,
                            "%s holds one of %u shards; a split model must be opened by its path",
                            o->label, (unsigned)count);
+    if (!o->gguf->files[0].data)
+        return sprat__fail(err, SPRAT_UNSUPPORTED,
+                           "%s holds one of %u shards; a split model must be mapped, and this "
+                           "system maps no files",
+                           o->label, (unsigned)count);
     gguf_split_suffix(suffix, 0, count);
     size_t len = strlen(source->path);
     if (len < 20 || memcmp(source->path + len - 20, suffix, 20) != 0)

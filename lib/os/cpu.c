@@ -125,8 +125,8 @@ void sprat__cpu_detect(struct sprat__cpu *cpu)
 {
 #if defined(__aarch64__)
     cpu->features = SPRAT__CPU_NEON;
-#elif defined(__wasm_simd128__)
-    cpu->features = SPRAT__CPU_WASM;
+#elif defined(__wasm__)
+    cpu->features = SPRAT__CPU_WASM; /* a module that has SIMD does not load without it */
 #else
     cpu->features = 0;
 #endif

@@ -1,7 +1,7 @@
 /* Owns the opening, mapping and reading of model files. Leaves what the bytes mean to format/.
- * Invariant: an open file has either data (all its bytes, mapped or the caller's) or a read
- * callback, and nothing outside its range is ever asked for. Mapping reads nothing: pages come when
- * they are touched. */
+ * Invariant: an open file has either data (all its bytes, mapped or the caller's) or a way to
+ * read them, and nothing outside its range is ever asked for. Mapping reads nothing: pages come
+ * when they are touched. WASI maps nothing: there a file is read as a callback's source is. */
 #define _POSIX_C_SOURCE   200809L
 #define _FILE_OFFSET_BITS 64
 #include "os/file.h"
@@ -11,9 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#if !defined(__wasi__)
+#include <sys/mman.h>
+#endif
 
 enum { FILE_LABEL_BYTES = 128 };
 
@@ -23,6 +26,34 @@ static const char *file_label(char out[FILE_LABEL_BYTES], const char *path)
     size_t len = strlen(path), shown = len < 96 ? len : 96;
     return sprat__quote(out, FILE_LABEL_BYTES, path + (len - shown), shown);
 }
+
+#if defined(__wasi__)
+
+/* [offset, offset + bytes) of fd, to be read while the model is opened. */
+static sprat_status file_map(struct sprat__file *file, int fd, uint64_t offset, uint64_t bytes,
+                             const char *label, struct sprat__err *err)
+{
+    (void)label, (void)err;
+    file->fd = fd;
+    file->fd_offset = offset;
+    file->bytes = bytes;
+    return SPRAT_OK;
+}
+
+static void file_unmap(struct sprat__file *file)
+{
+    if (file->closes_fd)
+        close(file->fd);
+}
+
+/* Whether the file is needed after opening. */
+static bool file_keeps(struct sprat__file *file)
+{
+    file->closes_fd = true;
+    return true;
+}
+
+#else
 
 /* Maps [offset, offset + bytes) of fd: from the page below offset on. */
 static sprat_status file_map(struct sprat__file *file, int fd, uint64_t offset, uint64_t bytes,
@@ -48,6 +79,21 @@ static sprat_status file_map(struct sprat__file *file, int fd, uint64_t offset, 
     file->bytes = bytes;
     return SPRAT_OK;
 }
+
+static void file_unmap(struct sprat__file *file)
+{
+    if (file->map)
+        munmap(file->map, file->map_bytes);
+}
+
+/* A mapping stays without its file. */
+static bool file_keeps(struct sprat__file *file)
+{
+    (void)file;
+    return false;
+}
+
+#endif
 
 /* length: 0 for all up to the end. */
 static sprat_status file_open_fd(struct sprat__file *file, int fd, uint64_t offset, uint64_t length,
@@ -101,7 +147,8 @@ static sprat_status file_open_path(struct sprat__file *file, const char *path,
         return sprat__fail(err, SPRAT_IO, "%s: it cannot be opened (errno %d)", label, code);
     }
     sprat_status status = file_open_fd(file, fd, 0, 0, label, err);
-    close(fd);
+    if (status != SPRAT_OK || !file_keeps(file))
+        close(fd);
     return status;
 }
 
@@ -145,9 +192,25 @@ sprat_status sprat__file_open(struct sprat__file *file, const struct sprat_sourc
 
 void sprat__file_close(struct sprat__file *file)
 {
-    if (file->map)
-        munmap(file->map, file->map_bytes);
+    file_unmap(file);
     memset(file, 0, sizeof *file);
+}
+
+/* Fills the buffer from the file itself. */
+static sprat_status file_read_fd(const struct sprat__file *file, uint64_t offset, void *buffer,
+                                 size_t n, struct sprat__err *err)
+{
+    for (size_t done = 0; done < n;) {
+        off_t at = (off_t)(file->fd_offset + offset + done);
+        ssize_t got = pread(file->fd, (uint8_t *)buffer + done, n - done, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return sprat__fail(err, SPRAT_IO, "%zu bytes at offset %llu cannot be read (errno %d)",
+                               n, (unsigned long long)offset, got < 0 ? errno : 0);
+        done += (size_t)got;
+    }
+    return SPRAT_OK;
 }
 
 sprat_status sprat__file_read(const struct sprat__file *file, uint64_t offset, void *buffer,
@@ -163,6 +226,8 @@ sprat_status sprat__file_read(const struct sprat__file *file, uint64_t offset, v
         memcpy(buffer, file->data + (size_t)offset, n);
         return SPRAT_OK;
     }
+    if (!file->read)
+        return file_read_fd(file, offset, buffer, n, err);
     int32_t result = file->read(file->read_user, offset, buffer, n);
     if (result != 0)
         return sprat__fail(err, SPRAT_IO, "the read callback gave %d for %zu bytes at offset %llu",

@@ -1,12 +1,16 @@
 /* Owns the calls to pthreads and the floating-point control registers. Leaves all scheduling to
- * thread/pool. Invariant: the host's threads keep their signal mask and, between enter and leave,
- * get back the floating-point state they came with. */
+ * thread/pool. WASI has no threads and no signals: none is ever started there. Invariant: the
+ * host's threads keep their signal mask and, between enter and leave, get back the floating-point
+ * state they came with. */
 #define _GNU_SOURCE
 #include "os/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <unistd.h>
+
+#if !defined(__wasi__)
+#include <signal.h>
+#endif
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -57,6 +61,16 @@ void sprat__condition_wake_all(struct sprat__condition *condition)
     pthread_cond_broadcast(&condition->native);
 }
 
+#if defined(__wasi__)
+
+bool sprat__thread_start(struct sprat__thread *thread, void *(*run)(void *argument), void *argument)
+{
+    (void)thread, (void)run, (void)argument;
+    return false;
+}
+
+#else
+
 bool sprat__thread_start(struct sprat__thread *thread, void *(*run)(void *argument), void *argument)
 {
     pthread_attr_t attributes;
@@ -81,6 +95,8 @@ bool sprat__thread_start(struct sprat__thread *thread, void *(*run)(void *argume
     pthread_attr_destroy(&attributes);
     return status == 0;
 }
+
+#endif
 
 void sprat__thread_begin(void)
 {

@@ -9,14 +9,17 @@
 #define _GNU_SOURCE
 #include "checkkernel.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#if !defined(__wasi__)
+#include <signal.h>
+#include <sys/mman.h>
+#endif
 
 enum { AREA_BYTES = 4 << 20, PATTERN = 0xa5, WATCHED = 256 };
 
@@ -46,6 +49,19 @@ struct area {
 
 static struct area areas[CHECK_N_AREAS];
 
+/* WASI guards no pages and sends no signals: there the bytes around an object are watched only. */
+#if defined(__wasi__)
+
+static void make_areas(bool is_guarded)
+{
+    static uint8_t memory[CHECK_N_AREAS][AREA_BYTES];
+    (void)is_guarded;
+    for (int i = 0; i < CHECK_N_AREAS; i++)
+        areas[i] = (struct area){.first = memory[i]};
+}
+
+#else
+
 static void make_areas(bool is_guarded)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -62,6 +78,8 @@ static void make_areas(bool is_guarded)
         areas[i].page = page;
     }
 }
+
+#endif
 
 static size_t least(size_t a, size_t b)
 {
@@ -180,6 +198,12 @@ bool check_differs(const char *format, ...)
 
 static char at_work[128];
 
+#if defined(__wasi__)
+
+static void catch_crashes(void) {}
+
+#else
+
 static void crashed(int number)
 {
     static const char words[] = "\nBail out! a crash in ";
@@ -197,6 +221,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
 }
+
+#endif
 
 static bool is_of_row(const struct check *check, const char *row)
 {
@@ -238,11 +264,17 @@ struct options {
     bool bench, unguarded;
 };
 
-/* Of this thread: what others do on the machine matters less. */
+/* Of this thread where there are several: what others do on the machine matters less. */
+#if defined(__wasi__)
+#define CHECK_CLOCK CLOCK_MONOTONIC
+#else
+#define CHECK_CLOCK CLOCK_THREAD_CPUTIME_ID
+#endif
+
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(CHECK_CLOCK, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
