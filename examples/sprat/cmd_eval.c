@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    EVAL_CHUNK = 128, /* tokens computed together if --chunk does not say */
+    EVAL_CHUNK = 256, /* tokens computed together if --chunk does not say */
     EVAL_ROWS = 32,   /* rows of logits held at once */
 };
 

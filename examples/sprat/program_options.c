@@ -53,7 +53,7 @@ static const struct option_row option_rows[N_OPTIONS] = {
                       numerics_choices},
     [OPT_KV] = {"--kv", "f16|f32", "how keys and values are stored", KIND_CHOICE, AT(kv), 0, 0,
                 kv_choices},
-    [OPT_CHUNK] = {"--chunk", "N", "tokens computed together in a prompt (default: 128)", KIND_U32,
+    [OPT_CHUNK] = {"--chunk", "N", "tokens computed together in a prompt (default: 256)", KIND_U32,
                    AT(chunk), 1, 4096, NULL},
     [OPT_TEMP] = {"--temp", "X", "temperature; 0 takes the likeliest token", KIND_FLOAT, AT(temp),
                   0, 100, NULL},

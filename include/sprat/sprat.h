@@ -238,7 +238,7 @@ typedef struct sprat_session_options {
     uint32_t n_ctx; /* the most tokens it may hold; 0: what the model was trained for, and no more
                        than that. Memory is taken as it fills */
     uint32_t
-        n_chunk; /* tokens computed together in prefill, at most 4096; 0: 128. No result changes */
+        n_chunk; /* tokens computed together in prefill, at most 4096; 0: 256. No result changes */
     uint32_t
         n_kept; /* positions at the end whose logits cost no recomputation, at most 4096; 0: 1 */
     uint32_t numerics; /* SPRAT_NUMERICS_*: how it computes; DEFAULT: INT8 */

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { SESSION_CHUNK = 128, SESSION_MAX_CHUNK = 4096 };
+enum { SESSION_CHUNK = 256, SESSION_MAX_CHUNK = 4096 };
 
 static sprat_status session_limit(const char *name, uint32_t value, uint32_t fallback, uint32_t max,
                                   size_t *out, struct sprat__err *err)

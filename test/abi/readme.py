@@ -28,11 +28,11 @@ def build(args, folder, text):
 
 def answers(binary, model):
     """Runs the program. A real model is asked what it knows; a made one only has to end well."""
-    result = subprocess.run([binary, model, 'What is the capital of France?'], stdout=subprocess.PIPE,
+    result = subprocess.run([binary, model, 'What is the capital of Germany?'], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False, timeout=120)
     if result.returncode != 0 or result.stderr:
         return [f'exit {result.returncode}: {result.stderr!r}']
-    if os.environ.get('SPRAT_TEST_MODEL') and b'Paris' not in result.stdout:
+    if os.environ.get('SPRAT_TEST_MODEL') and b'Berlin' not in result.stdout:
         return [f'the answer: {result.stdout!r}']
     return []
 
