@@ -11,8 +11,10 @@ import tap
 
 # Name for qemu, the best set it has, and an instruction that must end a program there: (target, C statement).
 SSSE3 = ('ssse3', '__m128i x = _mm_loadu_si128(q); _mm_storeu_si128(q, _mm_shuffle_epi8(x, x));')
+AVX2 = ('avx2', '__m256i x = _mm256_loadu_si256(q); _mm256_storeu_si256(q, _mm256_mullo_epi32(x, x));')
 AVX512 = ('avx512f', '__m512i x = _mm512_loadu_si512(q); _mm512_storeu_si512(q, _mm512_mullo_epi32(x, x));')
 CPUS = [('qemu64,-pni,-cx16,-lahf-lm,-svm', 'scalar', SSSE3),
+        ('Penryn', 'sse41', AVX2),
         ('Haswell', 'avx2', AVX512)]
 
 
