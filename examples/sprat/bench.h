@@ -15,6 +15,7 @@ struct bench_run {
     double tok_s, low, high;  /* median, slowest, fastest of the repetitions */
     double operations, bytes; /* of one repetition */
     struct limits limits;     /* seen beside these repetitions */
+    double busy;              /* processor time in these, of what so many threads could take */
     double sample_seconds;    /* decode: choosing one token with its log-probability, from logits */
 };
 

@@ -97,19 +97,19 @@ int bench_table(const struct bench *bench, const struct bench_list *list)
 {
     struct bytes b = {0};
     bool good = add_head(&b, bench);
-    good = good && bench_add(&b, "\n%-8s %6s %6s %7s %5s %9s %21s %7s %7s  %s\n", "what", "tokens",
-                             "depth", "threads", "chunk", "tok/s", "slowest-fastest", "GB/s",
-                             "Tops", "share of limit");
+    good = good && bench_add(&b, "\n%-8s %6s %6s %7s %5s %9s %21s %7s %7s %6s  %s\n", "what",
+                             "tokens", "depth", "threads", "chunk", "tok/s", "slowest-fastest",
+                             "GB/s", "Tops", "busy", "share of limit");
     for (size_t i = 0; i < bench->n_runs && good; i++) {
         const struct bench_run *run = &bench->runs[i];
         char spread[48];
         (void)snprintf(spread, sizeof spread, "%.2f-%.2f", run->low, run->high);
-        good =
-            bench_add(&b, "%-8s %6u %6u %7u %5u %9.2f %21s %7.2f %7.3f  %5.1f %% %s",
-                      bench_what_name(run->what), run->tokens, run->depth, run->threads, run->chunk,
-                      run->tok_s, spread, bench_read_rate(run) / 1e9, bench_int8_rate(run) / 1e12,
-                      100 * bench_share(run), run->what == BENCH_PREFILL ? "of int8" : "of read") &&
-            (!list || add_comparison(&b, run, list)) && bytes_add(&b, "\n", 1);
+        good = bench_add(&b, "%-8s %6u %6u %7u %5u %9.2f %21s %7.2f %7.3f %4.0f %%  %5.1f %% %s",
+                         bench_what_name(run->what), run->tokens, run->depth, run->threads,
+                         run->chunk, run->tok_s, spread, bench_read_rate(run) / 1e9,
+                         bench_int8_rate(run) / 1e12, 100 * run->busy, 100 * bench_share(run),
+                         run->what == BENCH_PREFILL ? "of int8" : "of read") &&
+               (!list || add_comparison(&b, run, list)) && bytes_add(&b, "\n", 1);
     }
     good = good && bench_add(&b,
                              "\nThe median of %u. A step ends with the logits and the likeliest "
@@ -170,11 +170,11 @@ static bool json_run(struct bytes *b, const struct bench *bench, const struct be
         "    {\"what\": \"%s\", \"tokens\": %u, \"depth\": %u, \"threads\": %u, \"chunk\": %u, "
         "\"cpu\": \"%s\", \"tok_s\": %.5g, \"tok_s_low\": %.5g, \"tok_s_high\": %.5g, "
         "\"gbs\": %.5g, \"tops\": %.5g, \"share\": %.4f, \"read_gbs\": %.5g, "
-        "\"int8_tops\": %.5g, \"operations\": %.6g, \"bytes\": %.6g",
+        "\"int8_tops\": %.5g, \"operations\": %.6g, \"bytes\": %.6g, \"busy\": %.3f",
         bench_what_name(run->what), run->tokens, run->depth, run->threads, run->chunk, bench->cpu,
         run->tok_s, run->low, run->high, bench_read_rate(run) / 1e9, bench_int8_rate(run) / 1e12,
         bench_share(run), run->limits.read_rate / 1e9, run->limits.int8_rate / 1e12,
-        run->operations, run->bytes);
+        run->operations, run->bytes, run->busy);
     if (good && run->what == BENCH_DECODE)
         good = bench_add(b, ", \"sample_ms\": %.4f", 1e3 * run->sample_seconds);
     if (good && then)

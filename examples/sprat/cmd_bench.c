@@ -2,11 +2,13 @@
  * which things are measured: what is to be compared takes turns, and the limits are measured again
  * beside every repetition, so that a machine whose speed changes changes all figures alike. Weights
  * and tokens' ids do not matter to the speed; the prompts are random. */
+#define _POSIX_C_SOURCE 200809L
 #include "bench.h"
 #include "term.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { BENCH_PREFILL_TOKENS = 512, BENCH_DECODE_TOKENS = 64, BENCH_REPEATS = 5 };
 
@@ -113,6 +115,7 @@ struct series {
     struct bench_run run;
     size_t which; /* of the thread counts */
     double *seconds;
+    double processor; /* seconds of all threads, in all repetitions */
 };
 
 static int compare_doubles(const void *a, const void *b)
@@ -127,6 +130,15 @@ static void raise_limits(struct limits *to, const struct limits *from)
     to->int8_rate = from->int8_rate > to->int8_rate ? from->int8_rate : to->int8_rate;
 }
 
+/* What the whole process has computed; 0 where the system does not tell. */
+static double processor_seconds(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
+        return 0;
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static sprat_status run_once(struct bench_session *s, struct bench_run *run, double *seconds)
 {
     sprat_status status = sprat_session_rewind(s->session, run->depth);
@@ -134,8 +146,7 @@ static sprat_status run_once(struct bench_session *s, struct bench_run *run, dou
         return status;
     if (run->what == BENCH_PREFILL)
         return time_prefill(s, run->tokens, seconds);
-    status = time_decode(s, run->tokens, seconds);
-    return status == SPRAT_OK ? time_sample(s, &run->sample_seconds) : status;
+    return time_decode(s, run->tokens, seconds);
 }
 
 static int series_turn(struct bench_session *s, struct series *line, uint32_t turn)
@@ -151,7 +162,11 @@ static int series_turn(struct bench_session *s, struct series *line, uint32_t tu
     }
     if (!probe_limits(bench->probe, line->run.threads, &line->run.limits))
         return fail("a thread to probe the machine with could not be started");
+    double begin = processor_seconds();
     status = run_once(s, &line->run, &line->seconds[turn]);
+    line->processor += processor_seconds() - begin;
+    if (status == SPRAT_OK && line->run.what == BENCH_DECODE)
+        status = time_sample(s, &line->run.sample_seconds);
     return status == SPRAT_OK ? 0 : session_failed(s, status);
 }
 
@@ -160,7 +175,10 @@ static int series_end(struct bench *bench, struct series *line, uint32_t n)
     if (bench->n_runs == BENCH_MAX_RUNS)
         return fail("more than %d figures asked for", BENCH_MAX_RUNS);
     qsort(line->seconds, n, sizeof *line->seconds, compare_doubles);
-    double tokens = line->run.tokens;
+    double tokens = line->run.tokens, all = 0;
+    for (uint32_t i = 0; i < n; i++)
+        all += line->seconds[i];
+    line->run.busy = line->processor / (all * line->run.threads);
     double middle = (line->seconds[(n - 1) / 2] + line->seconds[n / 2]) / 2;
     line->run.tok_s = tokens / middle;
     line->run.high = tokens / line->seconds[0];
