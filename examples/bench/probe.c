@@ -186,11 +186,11 @@ static size_t peak_steps(probe_peak_fn *peak)
     }
 }
 
-static double peak_best(probe_peak_fn *peak)
+static double peak_best(probe_peak_fn *peak, int n_samples)
 {
     size_t n = peak_steps(peak);
     double best = 0;
-    for (int i = 0; i < PROBE_SAMPLES; i++) {
+    for (int i = 0; i < n_samples; i++) {
         double rate = peak_once(peak, n);
         best = rate > best ? rate : best;
     }
@@ -219,7 +219,7 @@ static void find_best(struct probe *probe)
     for (size_t i = 0; i < probe->n_loops; i++) {
         if (probe->cap[0] && set_place(probe->loops[i]->set) > set_place(probe->cap))
             continue;
-        double rate = peak_best(probe->loops[i]->peak);
+        double rate = peak_best(probe->loops[i]->peak, 2);
         if (!probe->best || rate > most) {
             probe->best = probe->loops[i];
             most = rate;
@@ -280,7 +280,8 @@ double probe_set_peak(const struct probe *probe, const char *set, bool is_float)
     for (size_t i = 0; i < probe->n_loops; i++) {
         if (set_place(probe->loops[i]->set) > set_place(set))
             continue;
-        double rate = peak_best(is_float ? probe->loops[i]->float_peak : probe->loops[i]->peak);
+        double rate = peak_best(is_float ? probe->loops[i]->float_peak : probe->loops[i]->peak,
+                                PROBE_SAMPLES);
         best = rate > best ? rate : best;
     }
     return best;
