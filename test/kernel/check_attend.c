@@ -198,7 +198,7 @@ struct bench_tile {
     void *rows;
     float factors[6];
 };
-enum { BENCH_TIMES = 50, BENCH_WORK = BENCH_TIMES * 6 * 64 * 128 };
+enum { BENCH_TIMES = 1000, BENCH_WORK = BENCH_TIMES * 6 * 64 * 128 };
 
 static void bench_fill(struct bench_tile *at, bool half)
 {
