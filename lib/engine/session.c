@@ -138,6 +138,20 @@ static void session_lay_out_grouped(struct session_layout *layout, struct sprat_
     step->rounded[SPRAT__FORM_FLOAT] = session_rows(layout, n, sprat__step_row_len(model));
 }
 
+static void session_lay_out_parts(struct session_layout *layout, struct sprat__step *step,
+                                  const struct sprat__model *model, size_t n_ctx)
+{
+    const struct sprat__config *config = &model->config;
+    struct sprat__attend_parts *parts = &step->parts;
+    parts->n_tiles = sprat__attend_tiles(config, n_ctx);
+    uint64_t n = (uint64_t)parts->n_tiles * config->n_heads;
+    parts->o = session_rows(layout, n, config->value_dim);
+    parts->max = session_rows(layout, n + config->n_heads, 1);
+    parts->sum = session_rows(layout, n + config->n_heads, 1);
+    parts->stored = session_place(layout, n, sizeof *parts->stored);
+    parts->units = session_place(layout, config->n_heads, sizeof *parts->units);
+}
+
 static void session_lay_out(struct session_layout *layout, struct session_buffers *buffers,
                             const struct sprat__model *model,
                             const struct sprat__session_shape *shape)
@@ -154,6 +168,7 @@ static void session_lay_out(struct session_layout *layout, struct session_buffer
     step->k = session_rows(layout, n, n_kv_heads * config->key_dim);
     step->v = session_rows(layout, n, n_kv_heads * config->value_dim);
     step->attended = session_rows(layout, n, n_heads * config->value_dim);
+    session_lay_out_parts(layout, step, model, shape->n_ctx);
     uint64_t n_experts = session_more(config->moe.n_used, config->moe.n_shared);
     uint64_t n_ff = session_more(config->n_ff, n_experts * config->moe.n_ff);
     step->gate = session_rows(layout, n, n_ff);

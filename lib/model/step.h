@@ -18,6 +18,19 @@ enum sprat__form {
     SPRAT__N_FORMS
 };
 
+/* What attention of one row leaves between its threads (attend_tiles.c). */
+struct sprat__attend_unit {
+    _Atomic uint32_t held; /* by a thread, which may add to the unit */
+    size_t next;           /* the group to be added next; of who holds the unit */
+};
+struct sprat__attend_parts {
+    size_t n_tiles;           /* sprat__attend_tiles */
+    float *o;                 /* n_tiles × n_heads × value_dim */
+    float *max, *sum;         /* (n_tiles + 1) × n_heads: the last ones of all tiles so far */
+    _Atomic uint32_t *stored; /* n_tiles × n_heads: by unit and group */
+    struct sprat__attend_unit *units; /* n_heads at most */
+};
+
 struct sprat__step {
     const struct sprat__model *model;
     const struct sprat__kernels *kernels;
@@ -29,10 +42,11 @@ struct sprat__step {
     double magnitude;
     size_t position, n; /* of the first row; rows */
     /* Rows of scratch, each buffer n rows of the width named. */
-    float *x;             /* n_embd: the residual stream */
-    float *normed;        /* n_embd */
-    float *q, *k, *v;     /* heads × dimension */
-    float *attended;      /* n_heads × value_dim */
+    float *x;         /* n_embd: the residual stream */
+    float *normed;    /* n_embd */
+    float *q, *k, *v; /* heads × dimension */
+    float *attended;  /* n_heads × value_dim */
+    struct sprat__attend_parts parts;
     float *gate, *up;     /* n_ff */
     float *cosine, *sine; /* rope.n_dims / 2 */
     /* Numerics INT8: activations on their way into products, by form; what the model's weights ask
@@ -134,6 +148,10 @@ void sprat__rope_angles(struct sprat__step *step);
 /* Rotates the n_heads heads of dim channels that row row of the step has at heads. */
 void sprat__rope_rotate(const struct sprat__step *step, size_t row, float *heads, size_t n_heads,
                         size_t dim);
+
+/* attend_tiles.c */
+/* How many tiles of a row may wait to be added. */
+size_t sprat__attend_tiles(const struct sprat__config *config, size_t n_ctx);
 
 /* attention.c */
 /* x += output · attention(norm(x)). */
