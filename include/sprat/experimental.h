@@ -19,14 +19,29 @@
 extern "C" {
 #endif
 
+/* A call of a tool that the model made in an earlier turn. Texts are UTF-8 and the caller's. */
+typedef struct sprat_tool_call {
+    size_t size;
+    const char *name;
+    size_t name_len;
+    const char *arguments; /* JSON text, an object; written as it is where the dialect allows it */
+    size_t arguments_len;
+} sprat_tool_call;
+
 /* One message. Texts are UTF-8 and stay the caller's; NULL with length 0 is an absent one. */
 typedef struct sprat_message {
     size_t size;
-    const char *role; /* "system", "user", "assistant"; NUL-terminated */
+    const char *role; /* "system", "user", "assistant", "tool" (a result); NUL-terminated */
     const char *content;
     size_t content_len;
     const char *reasoning; /* assistant: what it thought, if the host kept it */
     size_t reasoning_len;
+    const sprat_tool_call *const *calls; /* assistant: its calls, in order; results follow as
+                                            messages of role "tool", in the same order */
+    size_t n_calls;
+    uint32_t prefix; /* 1: the assistant's content is the beginning of its reasoning, where the
+                        dialect writes such turns (deepseek-v3.1 with thinking on) */
+    uint32_t reserved;
 } sprat_message;
 
 enum { SPRAT_THINKING_DEFAULT = 0, SPRAT_THINKING_ON = 1, SPRAT_THINKING_OFF = 2 };
@@ -41,6 +56,9 @@ typedef struct sprat_chat {
     uint32_t no_generation_prompt; /* 1: do not open the assistant's turn at the end */
     uint32_t continue_final; /* 1: the last message is the assistant's and is to be continued */
     uint32_t reserved;
+    const char *tools; /* JSON text: an array of tools as OpenAI's interface has them, each {"type":
+                          "function", "function": {"name", "description", "parameters"}} */
+    size_t tools_len;
 } sprat_chat;
 
 /* The dialect of the model's chat template: a static name such as "qwen3".
@@ -54,8 +72,9 @@ typedef int32_t (*sprat_segment_fn)(void *user, const sprat_segment *segment);
 /* Writes the conversation as segments: the template's text, where control tokens are recognised,
  * and the caller's. model may be NULL if chat names a dialect; context serves memory then (else
  * NULL is allowed). Segments are given once all are written. UNKNOWN_TEMPLATE, BAD_TEXT (the
- * dialect's own template refuses such messages), UNSUPPORTED (an option the dialect has not, a
- * tool's message), CANCELLED, INVALID, NO_MEMORY, OVER_BUDGET. */
+ * dialect's own template refuses such messages; tools that are no JSON array of tools; arguments
+ * that are no JSON where the dialect writes them anew), UNSUPPORTED (an option the dialect has not;
+ * tools or calls, where it has no place for them), CANCELLED, INVALID, NO_MEMORY, OVER_BUDGET. */
 SPRAT_API sprat_status sprat_chat_render(sprat_context *context, const sprat_model *model,
                                          const sprat_chat *chat, sprat_segment_fn emit, void *user,
                                          sprat_error *err);
@@ -65,8 +84,8 @@ SPRAT_API sprat_status sprat_chat_tokenize(size_t *n_tokens, const sprat_model *
                                            const sprat_chat *chat, sprat_token *tokens,
                                            size_t capacity, sprat_error *err);
 
-/* Syncs the session to the conversation; sprat_session_next then gives the answer, reasoning apart
- * from text, until another call changes the session. Statuses of sprat_chat_render and
+/* Syncs the session to the conversation; sprat_session_next then gives the answer, reasoning and
+ * calls apart from text, until another call changes the session. Statuses of sprat_chat_render and
  * sprat_session_sync; the text is the session's error. */
 SPRAT_API sprat_status sprat_session_chat(size_t *n_reused, sprat_session *session,
                                           const sprat_chat *chat);
@@ -74,7 +93,17 @@ SPRAT_API sprat_status sprat_session_chat(size_t *n_reused, sprat_session *sessi
 enum {
     SPRAT_EVENT_REASONING = 16, /* a piece of what the model thinks before it answers */
     SPRAT_EVENT_WARNING =
-        17 /* something in the answer was cut, missing or unreadable; text says what */
+        17, /* something in the answer was cut, missing or unreadable; text says what */
+    SPRAT_EVENT_CALL = 18,      /* the model calls a tool; text is its name, whole, perhaps empty */
+    SPRAT_EVENT_ARGUMENTS = 19, /* a piece of the open call's arguments, JSON text */
+    SPRAT_EVENT_CALL_END = 20   /* the open call's end; reason: SPRAT_CALL_* */
+};
+
+/* What a call's end says of it. Every CALL gets one CALL_END; calls do not nest. */
+enum {
+    SPRAT_CALL_WHOLE = 0, /* the pieces are one JSON object, and the call counts */
+    SPRAT_CALL_BAD = 1,   /* it does not: the model wrote no JSON object, or no end of the call */
+    SPRAT_CALL_CUT = 2    /* nor here: the answer ended inside the call */
 };
 
 /* The parser alone, for text that came from elsewhere. */
@@ -93,8 +122,9 @@ SPRAT_API void sprat_chat_parser_destroy(sprat_chat_parser *parser);
 SPRAT_API sprat_status sprat_chat_parser_feed(sprat_chat_parser *parser, const char *text,
                                               size_t len, uint32_t last);
 
-/* The next event ready: TEXT, REASONING, WARNING, and DONE after the last; NOT_FOUND when more text
- * is needed. The text is the parser's, until its next call. INVALID. */
+/* The next event ready: TEXT, REASONING, WARNING, CALL, ARGUMENTS, CALL_END, and DONE after the
+ * last; NOT_FOUND when more text is needed. The text is the parser's, until its next call. INVALID.
+ */
 SPRAT_API sprat_status sprat_chat_parser_next(sprat_chat_parser *parser, sprat_event *event);
 
 #ifdef __cplusplus

@@ -12,12 +12,53 @@ struct chat_import {
     struct sprat_chat chat;
     struct sprat_message *messages;
     const struct sprat_message **list;
+    struct sprat_tool_call *calls; /* of all messages */
+    const struct sprat_tool_call **call_list;
 };
 
 static void chat_import_end(struct chat_import *import)
 {
     sprat__free(import->mem, import->messages);
     sprat__free(import->mem, import->list);
+    sprat__free(import->mem, import->calls);
+    sprat__free(import->mem, import->call_list);
+}
+
+/* The calls of all messages, which are imported already. */
+static sprat_status chat_import_calls(struct chat_import *import, struct sprat__err *err)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < import->chat.n_messages; i++) {
+        const struct sprat_message *message = &import->messages[i];
+        if (message->n_calls > 0 && !message->calls)
+            return sprat__fail(err, SPRAT_INVALID, "messages[%zu].calls is NULL, n_calls is %zu", i,
+                               message->n_calls);
+        if (message->n_calls > SIZE_MAX - n)
+            return sprat__fail(err, SPRAT_INVALID, "messages[%zu].n_calls is %zu", i,
+                               message->n_calls);
+        n += message->n_calls;
+    }
+    if (n == 0)
+        return SPRAT_OK;
+    import->calls = sprat__new(import->mem, n, sizeof *import->calls, SPRAT_PURPOSE_TEXT, err);
+    import->call_list =
+        sprat__new(import->mem, n, sizeof *import->call_list, SPRAT_PURPOSE_TEXT, err);
+    if (!import->calls || !import->call_list)
+        return err->status;
+    for (size_t i = 0; i < import->chat.n_messages; i++) {
+        struct sprat_message *message = &import->messages[i];
+        const sprat_tool_call *const *calls = message->calls;
+        message->calls = &import->call_list[at];
+        for (size_t k = 0; k < message->n_calls; k++, at++) {
+            if (!calls[k])
+                return sprat__fail(err, SPRAT_INVALID, "messages[%zu].calls[%zu] is NULL", i, k);
+            SPRAT_TRY(sprat__import(&import->calls[at], sizeof import->calls[at],
+                                    SPRAT__END_OF(sprat_tool_call, arguments_len), calls[k],
+                                    "sprat_tool_call", err));
+            import->call_list[at] = &import->calls[at];
+        }
+    }
+    return SPRAT_OK;
 }
 
 static sprat_status chat_import_messages(struct chat_import *import, struct sprat__err *err)
@@ -37,10 +78,14 @@ static sprat_status chat_import_messages(struct chat_import *import, struct spra
         SPRAT_TRY(sprat__import(&import->messages[i], sizeof import->messages[i],
                                 SPRAT__END_OF(sprat_message, reasoning_len), chat->messages[i],
                                 "sprat_message", err));
+        if (import->messages[i].reserved != 0)
+            return sprat__fail(err, SPRAT_UNSUPPORTED,
+                               "sprat_message.reserved: expected 0, found %u",
+                               import->messages[i].reserved);
         import->list[i] = &import->messages[i];
     }
     chat->messages = import->list;
-    return SPRAT_OK;
+    return chat_import_calls(import, err);
 }
 
 static sprat_status chat_import_begin(struct chat_import *import, struct sprat__mem *mem,

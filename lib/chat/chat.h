@@ -24,15 +24,15 @@ struct sprat__prompt {
     bool in_reasoning; /* the prompt ends inside reasoning */
 };
 
-/* chat: imported (sizes checked; messages too). prompt->text.mem set by the caller, the rest zero.
- * On failure the prompt is empty. BAD_TEXT where the dialect's own template refuses; UNSUPPORTED
- * for what is not built. */
+/* chat: imported (sizes checked; messages and calls too). prompt->text.mem set by the caller, the
+ * rest zero. On failure the prompt is empty. BAD_TEXT where the dialect's own template refuses;
+ * UNSUPPORTED for what is not built. */
 sprat_status sprat__chat_render(struct sprat__prompt *prompt, const struct sprat__dialect *dialect,
                                 const struct sprat_chat *chat, struct sprat__err *err);
 void sprat__prompt_end(struct sprat__prompt *prompt);
 
-/* The answer's parser. Events: TEXT, REASONING, WARNING; DONE (reason 0) after the last. Text given
- * to the host never has to be taken back. */
+/* The answer's parser. Events: TEXT, REASONING, CALL, ARGUMENTS, CALL_END, WARNING; DONE (reason 0)
+ * after the last. Text given to the host never has to be taken back. */
 struct sprat__parser;
 sprat_status sprat__parser_create(struct sprat__parser **out, struct sprat__mem *mem,
                                   const struct sprat__dialect *dialect, bool in_reasoning,

@@ -9,7 +9,8 @@
 enum sprat__tool_style {
     SPRAT__TOOLS_NONE,
     SPRAT__TOOLS_TAGGED, /* <tool_call> JSON </tool_call> */
-    SPRAT__TOOLS_FENCED, /* DeepSeek's control tokens round a fenced JSON text */
+    SPRAT__TOOLS_FENCED, /* DeepSeek's control tokens round a type, a name and a fenced JSON text */
+    SPRAT__TOOLS_TOKENS, /* the same round a name and a JSON text */
     SPRAT__TOOLS_BARE    /* the whole answer is one JSON object */
 };
 
@@ -21,12 +22,18 @@ struct sprat__dialect {
      * sprat__write_refuse. */
     void (*render)(struct sprat__writer *writer, const struct sprat__dialect *dialect,
                    const struct sprat_chat *chat);
-    const char *system;     /* the system text written where the caller gives none; or NULL */
-    bool needs_message;     /* an empty conversation cannot be written */
-    bool can_think;         /* SPRAT_THINKING_ON is allowed */
-    bool can_skip_thinking; /* SPRAT_THINKING_OFF is allowed */
-    bool opens_reasoning;   /* the generation prompt ends with the tag that opens reasoning */
-    bool reasoning;         /* answers hold reasoning between think tags, newlines round it */
+    const char *system;      /* the system text written where the caller gives none; or NULL */
+    const char *system_lead; /* written before all, once for each system text; or NULL */
+    bool needs_message;      /* an empty conversation cannot be written */
+    bool can_think;          /* SPRAT_THINKING_ON is allowed */
+    bool can_skip_thinking;  /* SPRAT_THINKING_OFF is allowed */
+    bool opens_reasoning;    /* the generation prompt ends with the tag that opens reasoning */
+    bool reasoning;          /* answers hold reasoning between think tags */
+    bool exact_reasoning;    /* without newlines of the format round it */
+    bool last_system;        /* of several system texts, the last is written; else all */
+    bool cuts_reasoning;     /* reasoning in an earlier answer's content is left out */
+    bool tight_results;      /* nothing stands between tools' results */
+    bool declares_tools;     /* prompts have a place for tools, not only for calls */
     enum sprat__tool_style tools;
 };
 
@@ -44,6 +51,12 @@ void sprat__render_r1(struct sprat__writer *writer, const struct sprat__dialect 
                       const struct sprat_chat *chat);
 void sprat__render_r1_0528(struct sprat__writer *writer, const struct sprat__dialect *dialect,
                            const struct sprat_chat *chat);
+void sprat__render_v2(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                      const struct sprat_chat *chat);
+void sprat__render_coder(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                         const struct sprat_chat *chat);
+void sprat__render_v31(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                       const struct sprat_chat *chat);
 
 /* ---- writing ---- */
 
@@ -67,13 +80,16 @@ void sprat__write_role(struct sprat__writer *writer, const char *role);
 /* Ends the writing with BAD_TEXT or UNSUPPORTED: "messages[i] (role) why". */
 void sprat__write_refuse(struct sprat__writer *writer, sprat_status status,
                          const struct sprat_chat *chat, size_t i, const char *why);
-/* Refuses the first message without content, whose role then matters to the dialect; true if there
- * is none. roles: NULL for all, else a list ended by NULL. */
+/* Refuses the first message without content and calls, whose role then matters to the dialect; true
+ * if there is none. roles: NULL for all, else a list ended by NULL. */
 bool sprat__write_need_content(struct sprat__writer *writer, const struct sprat_chat *chat,
                                const char *const *roles);
-/* Refuses the first message of this role as not yet supported; true if there is none. */
-bool sprat__write_no_role(struct sprat__writer *writer, const struct sprat_chat *chat,
-                          const char *role);
+/* The system texts, joined by an empty line; or, where the dialect writes one, the last. */
+void sprat__write_systems(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                          const struct sprat_chat *chat);
+/* A call's arguments written anew; refused if they are no JSON. */
+void sprat__write_arguments_anew(struct sprat__writer *writer, const struct sprat_chat *chat,
+                                 size_t i, const struct sprat_tool_call *call);
 
 /* ---- text, as Python's str sees it ---- */
 
@@ -98,5 +114,11 @@ int sprat__space_at(const char *text, size_t len);
 struct sprat__span sprat__message_content(const struct sprat_message *message);
 struct sprat__span sprat__message_reasoning(const struct sprat_message *message);
 bool sprat__message_is(const struct sprat_message *message, const char *role);
+struct sprat__span sprat__call_name(const struct sprat_tool_call *call);
+struct sprat__span sprat__call_arguments(const struct sprat_tool_call *call);
+/* The conversation's tools: a JSON array, checked. Empty if there are none. */
+struct sprat__span sprat__chat_tools(const struct sprat_chat *chat);
+/* Whether message i is there and of the role. */
+bool sprat__chat_is(const struct sprat_chat *chat, size_t i, const char *role);
 
 #endif

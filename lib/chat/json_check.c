@@ -28,32 +28,19 @@ enum json_state {
 };
 
 static const char *const json_words[] = {"true", "false", "null"};
-static const char *const json_keys[] = {"name", "parameters", "arguments"};
-enum { JSON_N_KEYS = 3, JSON_NO_KEY = 255 };
+static const char *const json_keys[] = {"name", "arguments"};
 
 void sprat__json_check_begin(struct sprat__json_check *check)
 {
     memset(check, 0, sizeof *check);
     check->state = JSON_VALUE;
-    check->key = JSON_NO_KEY;
+    check->key = check->member = SPRAT__JSON_NO_KEY;
 }
 
 static bool json_in_object(const struct sprat__json_check *check)
 {
     uint32_t level = check->depth - 1;
     return check->is_object[level / 64] >> (level % 64) & 1;
-}
-
-/* Notes what kind of value a known key of the outermost object has. */
-static void json_note_value(struct sprat__json_check *check, char first)
-{
-    if (check->key == JSON_NO_KEY)
-        return;
-    if (check->key == 0)
-        check->name_is_text = first == '"';
-    else
-        check->arguments_are_object[check->key - 1] = first == '{';
-    check->key = JSON_NO_KEY;
 }
 
 static enum json_state json_open(struct sprat__json_check *check, bool object)
@@ -82,7 +69,9 @@ static enum json_state json_close(struct sprat__json_check *check, char byte)
 
 static enum json_state json_begin_value(struct sprat__json_check *check, char c)
 {
-    json_note_value(check, c);
+    if (check->key != SPRAT__JSON_NO_KEY)
+        check->member = check->key;
+    check->key = SPRAT__JSON_NO_KEY;
     if (c == '{' || c == '[')
         return json_open(check, c == '{');
     if (c == '"') {
@@ -108,9 +97,9 @@ static enum json_state json_begin_value(struct sprat__json_check *check, char c)
 static enum json_state json_begin_key(struct sprat__json_check *check)
 {
     check->in_key = true;
-    check->candidates = check->depth == 1 ? (1 << JSON_N_KEYS) - 1 : 0;
+    check->candidates = check->depth == 1 ? (1 << SPRAT__JSON_N_KEYS) - 1 : 0;
     check->key_len = 0;
-    check->key = JSON_NO_KEY;
+    check->key = SPRAT__JSON_NO_KEY;
     return JSON_STRING;
 }
 
@@ -119,7 +108,7 @@ static void json_key_unit(struct sprat__json_check *check, uint32_t unit)
 {
     if (!check->in_key || check->candidates == 0)
         return;
-    for (unsigned i = 0; i < JSON_N_KEYS; i++)
+    for (unsigned i = 0; i < SPRAT__JSON_N_KEYS; i++)
         if (check->key_len >= strlen(json_keys[i]) ||
             unit != (unsigned char)json_keys[i][check->key_len])
             check->candidates = (uint8_t)(check->candidates & ~(1u << i));
@@ -130,7 +119,7 @@ static enum json_state json_end_string(struct sprat__json_check *check)
 {
     if (!check->in_key)
         return json_ended(check);
-    for (uint8_t i = 0; i < JSON_N_KEYS; i++)
+    for (uint8_t i = 0; i < SPRAT__JSON_N_KEYS; i++)
         if (check->candidates >> i & 1 && check->key_len == strlen(json_keys[i]))
             check->key = i;
     return JSON_COLON;
@@ -266,13 +255,9 @@ enum sprat__json_verdict sprat__json_check_byte(struct sprat__json_check *check,
     if (between)
         next = json_between(check, byte);
     check->state = (uint8_t)next;
+    if (check->depth <= 1 && (next == JSON_AFTER || next == JSON_KEY || next >= JSON_WHOLE_VALUE))
+        check->member = SPRAT__JSON_NO_KEY;
     return next == JSON_FAILED        ? SPRAT__JSON_BAD
            : next == JSON_WHOLE_VALUE ? SPRAT__JSON_WHOLE
                                       : SPRAT__JSON_MORE;
-}
-
-bool sprat__json_check_is_call(const struct sprat__json_check *check)
-{
-    return check->state == JSON_WHOLE_VALUE && check->name_is_text &&
-           (check->arguments_are_object[0] || check->arguments_are_object[1]);
 }

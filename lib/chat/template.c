@@ -33,8 +33,27 @@ static const struct template_row template_rows[] = {
     {0x845fdf813c637ee2, 2246, "r1-distill-qwen"},
     /* The same, indented anew, as kept with llama.cpp for R1-Distill-Llama. */
     {0x731e2d647d2bf911, 2478, "r1-distill-llama"},
-    /* R1-0528-Qwen3-8B. */
+    /* R1-0528-Qwen3-8B, R1-0528. */
     {0xba6def945855a96a, 3127, "r1-0528"},
+    /* DeepSeek-V2-Chat, V2-Lite-Chat, deepseek-llm-chat. */
+    {0x5111253f4aa4a502, 459, "deepseek-v2"},
+    /* DeepSeek-Coder-Instruct. */
+    {0x5de747f765e2c199, 1041, "deepseek-coder"},
+    /* DeepSeek-V2.5, Coder-V2-Instruct-0724. */
+    {0x1239174fc5ac5d54, 2323, "deepseek-v2.5"},
+    /* DeepSeek-V3, December 2024. */
+    {0xebe3604156dc466a, 2301, "deepseek-v3"},
+    /* DeepSeek-V3-0324. */
+    {0xb1bd18814dfb1d58, 3052, "deepseek-v3-0324"},
+    /* DeepSeek-R1, January 2025, its line ends spelled \n and written out. */
+    {0xb9eb54d150716a7d, 2756, "deepseek-r1-0125"},
+    {0x8e74dcbeade31809, 2744, "deepseek-r1-0125"},
+    /* DeepSeek-R1 since February 2025, the same two. */
+    {0x4526f885d718fa95, 2765, "deepseek-r1"},
+    {0x7bdee7abc45a0b15, 2752, "deepseek-r1"},
+    /* DeepSeek-V3.1, V3.1-Terminus, the same two. */
+    {0x28885eb8eebd9c32, 2927, "deepseek-v3.1"},
+    {0x92ab976ef7444fb6, 2925, "deepseek-v3.1"},
 };
 
 /* The normal form: line ends are "\n", and white space at the end is left out. */

@@ -1,7 +1,7 @@
 /* Owns how a prompt is put together from template text and the caller's text, and the few text
  * operations templates ask for, with Python's meaning. What is written is left to the renderers.
  * Invariant: a caller's byte never lies in a template segment. */
-#include "chat/dialect.h"
+#include "chat/json_text.h"
 
 #include <string.h>
 
@@ -72,7 +72,7 @@ bool sprat__write_need_content(struct sprat__writer *writer, const struct sprat_
         bool matters = !roles;
         for (const char *const *role = roles; role && *role && !matters; role++)
             matters = sprat__message_is(message, *role);
-        if (matters && !message->content) {
+        if (matters && !message->content && message->n_calls == 0) {
             sprat__write_refuse(writer, SPRAT_BAD_TEXT, chat, i,
                                 "has no content; an empty text is \"\" with length 0");
             return false;
@@ -81,17 +81,32 @@ bool sprat__write_need_content(struct sprat__writer *writer, const struct sprat_
     return true;
 }
 
-bool sprat__write_no_role(struct sprat__writer *writer, const struct sprat_chat *chat,
-                          const char *role)
+void sprat__write_systems(struct sprat__writer *writer, const struct sprat__dialect *dialect,
+                          const struct sprat_chat *chat)
 {
-    for (size_t i = 0; i < chat->n_messages; i++) {
-        if (sprat__message_is(chat->messages[i], role)) {
-            sprat__write_refuse(writer, SPRAT_UNSUPPORTED, chat, i,
-                                "is a tool's result; this version writes no tool messages");
-            return false;
-        }
+    bool any = false;
+    size_t i = 0;
+    for (size_t k = chat->n_messages; dialect->last_system && k > 0 && i == 0; k--)
+        if (sprat__message_is(chat->messages[k - 1], "system"))
+            i = k - 1;
+    for (; i < chat->n_messages; i++) {
+        if (!sprat__message_is(chat->messages[i], "system"))
+            continue;
+        sprat__write_template(writer, any ? "\n\n" : "");
+        sprat__write_user(writer, sprat__message_content(chat->messages[i]));
+        any = true;
     }
-    return true;
+}
+
+void sprat__write_arguments_anew(struct sprat__writer *writer, const struct sprat_chat *chat,
+                                 size_t i, const struct sprat_tool_call *call)
+{
+    struct sprat__span value;
+    if (sprat__json_whole(sprat__call_arguments(call), &value))
+        sprat__write_json(writer, value, false);
+    else
+        sprat__write_refuse(writer, SPRAT_BAD_TEXT, chat, i,
+                            "calls a tool with arguments that are no JSON");
 }
 
 bool sprat__span_begins(struct sprat__span span, const char *text)
@@ -203,4 +218,24 @@ struct sprat__span sprat__message_reasoning(const struct sprat_message *message)
 bool sprat__message_is(const struct sprat_message *message, const char *role)
 {
     return strcmp(message->role, role) == 0;
+}
+
+struct sprat__span sprat__call_name(const struct sprat_tool_call *call)
+{
+    return (struct sprat__span){call->name ? call->name : "", call->name_len};
+}
+
+struct sprat__span sprat__call_arguments(const struct sprat_tool_call *call)
+{
+    return (struct sprat__span){call->arguments ? call->arguments : "", call->arguments_len};
+}
+
+struct sprat__span sprat__chat_tools(const struct sprat_chat *chat)
+{
+    return (struct sprat__span){chat->tools ? chat->tools : "", chat->tools_len};
+}
+
+bool sprat__chat_is(const struct sprat_chat *chat, size_t i, const char *role)
+{
+    return i < chat->n_messages && sprat__message_is(chat->messages[i], role);
 }

@@ -1,8 +1,9 @@
 /* Any bytes as a model's answer, in any dialect: fed whole and in pieces gives the same; dialects
- * without reasoning lose no byte, the others only newlines, tags and white space in front of a tag;
- * one DONE, at the end; memory in proportion, nothing held afterwards.
+ * without reasoning and tools lose no byte, the others, where no tool is called, only newlines,
+ * tags and white space in front of a tag; every call has its end, and the arguments of those that
+ * count are a JSON object; one DONE, at the end; memory in proportion, nothing held afterwards.
  * Input: dialect, whether the prompt ended in reasoning, a seed of the cuts, then the answer. */
-#include "chat/dialect.h"
+#include "chat/json_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,33 @@ struct result {
     size_t len[2];
     const char *warnings[16];
     size_t n_warnings, n_done;
+    char *calls; /* names, arguments and ends, as they came */
+    size_t n_calls, n_arguments;
+    bool open;
 };
+
+/* A call's name, a piece of its arguments, or its end. */
+static void take_call(struct result *result, const struct sprat_event *event)
+{
+    struct sprat__span value;
+    FUZZ_CHECK(result->open == (event->type != SPRAT_EVENT_CALL));
+    result->open = event->type != SPRAT_EVENT_CALL_END;
+    if (event->type == SPRAT_EVENT_CALL_END && event->reason == SPRAT_CALL_WHOLE) {
+        struct sprat__span arguments = {result->calls + result->n_calls - result->n_arguments,
+                                        result->n_arguments};
+        FUZZ_CHECK(sprat__json_whole(arguments, &value) && value.text[0] == '{');
+        FUZZ_CHECK(value.len == arguments.len);
+    }
+    FUZZ_CHECK(event->type != SPRAT_EVENT_ARGUMENTS || event->text_len > 0);
+    if (event->text_len > 0)
+        memcpy(result->calls + result->n_calls, event->text, event->text_len);
+    result->n_calls += event->text_len;
+    result->n_arguments += event->text_len;
+    if (event->type != SPRAT_EVENT_ARGUMENTS) {
+        result->calls[result->n_calls++] = (char)('0' + event->type + event->reason);
+        result->n_arguments = 0;
+    }
+}
 
 static void take(struct sprat__parser *parser, struct result *result)
 {
@@ -37,6 +64,8 @@ static void take(struct sprat__parser *parser, struct result *result)
         } else if (event.type == SPRAT_EVENT_WARNING) {
             FUZZ_CHECK(result->n_warnings < 16 && event.text_len > 0);
             result->warnings[result->n_warnings++] = event.text;
+        } else if (event.type >= SPRAT_EVENT_CALL) {
+            take_call(result, &event);
         } else {
             int which = event.type == SPRAT_EVENT_TEXT;
             FUZZ_CHECK(which || event.type == SPRAT_EVENT_REASONING);
@@ -54,9 +83,10 @@ static struct result parse(const struct sprat__dialect *dialect, bool thinking, 
     struct sprat__mem mem;
     struct sprat__err err;
     struct sprat__parser *parser;
-    struct result result = {.text = {malloc(len + 1), malloc(len + 1)}};
+    struct result result = {.text = {malloc(len + 1), malloc(len + 1)},
+                            .calls = malloc(4 * len + 1)};
     sprat__mem_init(&mem, NULL, 0);
-    FUZZ_CHECK(result.text[0] && result.text[1]);
+    FUZZ_CHECK(result.text[0] && result.text[1] && result.calls);
     FUZZ_CHECK(sprat__parser_create(&parser, &mem, dialect, thinking, &err) == SPRAT_OK);
     size_t at = 0;
     do {
@@ -73,7 +103,7 @@ static struct result parse(const struct sprat__dialect *dialect, bool thinking, 
             take(parser, &result);
     } while (at < len);
     take(parser, &result);
-    FUZZ_CHECK(result.n_done == 1);
+    FUZZ_CHECK(result.n_done == 1 && !result.open);
     FUZZ_CHECK(sprat__parser_feed(parser, text, len, true, &err) == SPRAT_STATE);
     sprat__parser_destroy(parser);
     FUZZ_CHECK(mem.now == 0);
@@ -92,7 +122,10 @@ static size_t printable(const char *text, size_t len)
 static void check_kept(const struct sprat__dialect *dialect, const struct result *result,
                        const char *text, size_t len)
 {
-    if (!dialect->reasoning && dialect->tools != SPRAT__TOOLS_BARE) {
+    struct sprat__span all = {text, len};
+    bool calls = result->n_calls > 0 || sprat__span_find(all, "<tool_call>") != SIZE_MAX ||
+                 sprat__span_find(all, "<｜tool▁calls▁begin｜>") != SIZE_MAX;
+    if (!dialect->reasoning && dialect->tools == SPRAT__TOOLS_NONE) {
         FUZZ_CHECK(result->len[0] == 0 && result->len[1] == len);
         FUZZ_CHECK(memcmp(result->text[1], text, len) == 0);
     }
@@ -105,8 +138,9 @@ static void check_kept(const struct sprat__dialect *dialect, const struct result
             FUZZ_CHECK(at < len);
         }
     }
-    FUZZ_CHECK(printable(text, len) <= printable(result->text[0], result->len[0]) +
-                                           printable(result->text[1], result->len[1]) + TAG_BYTES);
+    FUZZ_CHECK(calls || printable(text, len) <= printable(result->text[0], result->len[0]) +
+                                                    printable(result->text[1], result->len[1]) +
+                                                    TAG_BYTES);
 }
 
 static bool same(const struct result *a, const struct result *b)
@@ -120,13 +154,14 @@ static bool same(const struct result *a, const struct result *b)
         if (a->len[which] != b->len[which] ||
             memcmp(a->text[which], b->text[which], a->len[which]) != 0)
             return false;
-    return true;
+    return a->n_calls == b->n_calls && memcmp(a->calls, b->calls, a->n_calls) == 0;
 }
 
 static void end(struct result *result)
 {
     free(result->text[0]);
     free(result->text[1]);
+    free(result->calls);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -74,7 +74,7 @@ START_TEST(reasoning_comes_apart)
     ck_assert_str_eq(told(session, 99, out), "R:hm T:Yes T:<tool_call> U: D:");
     c.chat.dialect = "qwen3"; /* its does not */
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_OK);
-    ck_assert_str_eq(told(session, 99, out), "T:hm T:</think> W: T:Yes T:<tool_call> W: U: D:");
+    ck_assert_str_eq(told(session, 99, out), "T:hm T:</think> W: T:Yes W: U: D:");
     c.chat.dialect = NULL; /* the model's own knows neither reasoning nor tools */
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_OK);
     ck_assert_str_eq(told(session, 99, out), "T:hm T:</think> T:Yes T:<tool_call> U: D:");
@@ -217,8 +217,23 @@ START_TEST(refusals_leave_the_session)
     ck_assert_str_eq(sprat_session_error(session),
                      "no dialect of this version is called \"klingon\"");
     c.chat.dialect = "qwen3";
-    c.messages[0].role = "tool";
+    c.chat.dialect = "llama3";
+    c.chat.tools = "[{}]";
+    c.chat.tools_len = 4;
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_UNSUPPORTED);
+    c.chat.tools_len = 0;
+    c.messages[0].reserved = 1;
+    ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_UNSUPPORTED);
+    c.messages[0].reserved = 0;
+    c.messages[0].n_calls = 1;
+    ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_INVALID);
+    const sprat_tool_call *call = NULL, short_call = {.size = 8};
+    c.messages[0].calls = &call;
+    ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_INVALID);
+    ck_assert_str_eq(sprat_session_error(session), "messages[0].calls[0] is NULL");
+    call = &short_call;
+    ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_INVALID);
+    c.messages[0].n_calls = 0;
     c.messages[0].size = 8;
     ck_assert_int_eq(sprat_session_chat(NULL, session, &c.chat), SPRAT_INVALID);
     c.list[0] = NULL;

@@ -1,8 +1,8 @@
 /* chat: dialects, recognition, rendering, the white-space set, the JSON check and the parser. The
  * many renderings and parses are replayed by test/golden/chat_cases.py; here stands what they
  * cannot see: segments, errors, memory, every cut. */
-#include "chat/dialect.h"
 #include "chat/json_check.h"
+#include "chat/json_text.h"
 
 #include "run_suite.h"
 
@@ -16,8 +16,9 @@
 START_TEST(dialects_have_names)
 {
     static const char *const names[] = {
-        "chatml-smollm2",  "qwen2.5",          "qwen3", "llama3", "llama3.1",
-        "r1-distill-qwen", "r1-distill-llama",
+        "chatml-smollm2",  "qwen2.5",          "qwen3",         "llama3",        "llama3.1",
+        "r1-distill-qwen", "r1-distill-llama", "deepseek-v2",   "deepseek-v2.5", "deepseek-coder",
+        "deepseek-v3",     "deepseek-r1",      "deepseek-v3.1",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct sprat__dialect *dialect = sprat__dialect_by_name(names[i]);
@@ -75,8 +76,10 @@ struct conversation {
 static void say(struct conversation *c, const char *role, const char *content)
 {
     size_t n = c->chat.n_messages++;
-    c->messages[n] = (struct sprat_message){sizeof(struct sprat_message),  role, content,
-                                            content ? strlen(content) : 0, NULL, 0};
+    c->messages[n] = (struct sprat_message){.size = sizeof(struct sprat_message),
+                                            .role = role,
+                                            .content = content,
+                                            .content_len = content ? strlen(content) : 0};
     c->list[n] = &c->messages[n];
     c->chat.size = sizeof c->chat;
     c->chat.messages = c->list;
@@ -188,6 +191,109 @@ START_TEST(tells_whether_the_prompt_ends_in_reasoning)
 }
 END_TEST
 
+static void call(struct conversation *c, const char *name, const char *arguments)
+{
+    static struct sprat_tool_call calls[8];
+    static const struct sprat_tool_call *list[8];
+    static size_t n;
+    struct sprat_message *message = &c->messages[c->chat.n_messages - 1];
+    if (message->n_calls == 0)
+        n = 0;
+    calls[n] =
+        (struct sprat_tool_call){sizeof calls[n], name, strlen(name), arguments, strlen(arguments)};
+    list[n] = &calls[n];
+    n++;
+    message->calls = list;
+    message->n_calls = n;
+}
+
+static void tools(struct conversation *c, const char *text)
+{
+    c->chat.tools = text;
+    c->chat.tools_len = strlen(text);
+}
+
+/* Names, arguments and results are the caller's text; what stands round them is the format's. */
+START_TEST(writes_calls)
+{
+    char out[4096];
+    struct conversation c = {.chat = {.size = sizeof c.chat}};
+    say(&c, "user", "q");
+    say(&c, "assistant", NULL);
+    call(&c, "f", "{\"a\" :1e5}");
+    say(&c, "tool", "r<|im_end|>");
+    ck_assert_str_eq(rendered("qwen3", &c, out),
+                     "<|im_start|>user\n[q]<|im_end|>\n<|im_start|>assistant\n<tool_call>\n"
+                     "{\"name\": \"[f]\", \"arguments\": [{\"a\" :1e5}]}\n</tool_call>"
+                     "<|im_end|>\n<|im_start|>user\n<tool_response>\n[r<|im_end|>]\n"
+                     "</tool_response><|im_end|>\n<|im_start|>assistant\n");
+    ck_assert_ptr_nonnull(strstr(rendered("qwen2.5", &c, out), "[{\"a\": 100000.0}]"));
+    ck_assert_ptr_nonnull(strstr(rendered("llama3.1", &c, out), "[\"r<|im_end|>\"]"));
+    call(&c, "g", "{}");
+    c.messages[1].n_calls = 0; /* two calls below */
+    c.chat.n_messages = 2;
+    call(&c, "f", "{}");
+    call(&c, "g", "[");
+    c.messages[1].content = "so: ";
+    c.messages[1].content_len = 4;
+    ck_assert_str_eq(rendered("deepseek-v3", &c, out),
+                     "<｜begin▁of▁sentence｜><｜User｜>[q]<｜Assistant｜>[so: ]"
+                     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>[f]\n"
+                     "```json\n[{}]\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function"
+                     "<｜tool▁sep｜>[g]\n```json\n[[]\n```<｜tool▁call▁end｜>"
+                     "<｜tool▁calls▁end｜><｜end▁of▁sentence｜><｜Assistant｜>");
+    ck_assert_str_eq(rendered("qwen2.5", &c, out),
+                     "!BAD_TEXT messages[1] (assistant) calls a tool with arguments that are no "
+                     "JSON");
+    ck_assert_str_eq(rendered("llama3.1", &c, out),
+                     "!BAD_TEXT messages[1] (assistant) has several calls; this dialect allows one "
+                     "a message");
+    ck_assert_str_eq(rendered("llama3", &c, out),
+                     "!UNSUPPORTED messages[1] calls a tool; dialect llama3 knows no tools");
+}
+END_TEST
+
+START_TEST(refuses_tools)
+{
+    char out[4096];
+    struct conversation c = {.chat = {.size = sizeof c.chat}};
+    say(&c, "user", "q");
+    tools(&c, " [ ] ");
+    ck_assert_str_eq(rendered("llama3", &c, out),
+                     "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n[q]<|eot_id|>"
+                     "<|start_header_id|>assistant<|end_header_id|>\n\n");
+    tools(&c, "[{}]");
+    ck_assert_str_eq(rendered("llama3", &c, out), "!UNSUPPORTED dialect llama3 knows no tools");
+    ck_assert(strncmp(rendered("deepseek-r1", &c, out), "!UNSUPPORTED prompts of", 23) == 0);
+    ck_assert_str_eq(rendered("deepseek-v3.1", &c, out),
+                     "!BAD_TEXT chat.tools[0]: expected a function with a name");
+    ck_assert_ptr_nonnull(strstr(rendered("qwen3", &c, out), "<tools>\n[{}]\n</tools>"));
+    tools(&c, "[{}");
+    ck_assert_str_eq(rendered("qwen3", &c, out), "!BAD_TEXT chat.tools: expected a JSON array");
+    tools(&c, "{}");
+    ck_assert_str_eq(rendered("qwen3", &c, out), "!BAD_TEXT chat.tools: expected a JSON array");
+    tools(&c, "[{}, 1]");
+    ck_assert_str_eq(rendered("qwen3", &c, out), "!BAD_TEXT chat.tools[1]: expected a JSON object");
+    c.chat.tools = NULL;
+    ck_assert_str_eq(rendered("qwen3", &c, out), "!INVALID chat.tools is NULL, tools_len is 7");
+    c.chat.tools_len = 0;
+    call(&c, "f", "{}");
+    ck_assert_str_eq(rendered("qwen3", &c, out),
+                     "!INVALID messages[0] has calls, which only an assistant's may have");
+    c.messages[0].role = "assistant";
+    c.chat.continue_final = 1;
+    ck_assert_str_eq(rendered("qwen3", &c, out),
+                     "!INVALID chat.continue_final: the last message ends with a call of a tool");
+    c.messages[0].calls = NULL;
+    ck_assert_str_eq(rendered("qwen3", &c, out),
+                     "!INVALID messages[0].calls is NULL, n_calls is 1");
+    c.messages[0].n_calls = 0;
+    c.messages[0].prefix = 2;
+    ck_assert_str_eq(rendered("qwen3", &c, out),
+                     "!INVALID messages[0].prefix is 2, expected 0 or 1");
+}
+END_TEST
+
 START_TEST(refuses)
 {
     char out[2048];
@@ -218,10 +324,7 @@ START_TEST(refuses)
     c.chat.thinking = 3;
     ck_assert(strncmp(rendered("qwen3", &c, out), "!INVALID", 8) == 0);
     c.chat.thinking = 0;
-    say(&c, "tool", "21");
-    ck_assert_str_eq(rendered("r1-distill-qwen", &c, out),
-                     "!UNSUPPORTED messages[1] (tool) is a tool's result; this version writes no "
-                     "tool messages");
+    say(&c, "assistant", NULL);
     c.messages[1].role = NULL;
     ck_assert_str_eq(rendered("qwen3", &c, out), "!INVALID messages[1]->role is NULL");
     c.list[1] = NULL;
@@ -281,14 +384,13 @@ END_TEST
 
 /* ---- the JSON check ---- */
 
-static enum sprat__json_verdict check_json(const char *text, bool *is_call)
+static enum sprat__json_verdict check_json(const char *text)
 {
     struct sprat__json_check check;
     enum sprat__json_verdict verdict = SPRAT__JSON_MORE;
     sprat__json_check_begin(&check);
     for (; *text; text++)
         verdict = sprat__json_check_byte(&check, *text);
-    *is_call = sprat__json_check_is_call(&check);
     return verdict;
 }
 
@@ -314,39 +416,40 @@ START_TEST(json_check)
                                       "{\"a\" 1}",  "[1 2]",         "]",          "}"};
     static const char *const open[] = {"",         "{",    "[1", "{\"a\":", "[\"a",
                                        "[\"\\u00", "[tru", "[-", "12"};
-    bool call;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-        ck_assert_msg(check_json(good[i], &call) == SPRAT__JSON_WHOLE, "%s", good[i]);
+        ck_assert_msg(check_json(good[i]) == SPRAT__JSON_WHOLE, "%s", good[i]);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        ck_assert_msg(check_json(bad[i], &call) == SPRAT__JSON_BAD, "%s", bad[i]);
+        ck_assert_msg(check_json(bad[i]) == SPRAT__JSON_BAD, "%s", bad[i]);
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
-        ck_assert_msg(check_json(open[i], &call) == SPRAT__JSON_MORE, "%s", open[i]);
+        ck_assert_msg(check_json(open[i]) == SPRAT__JSON_MORE, "%s", open[i]);
 }
 END_TEST
 
-START_TEST(json_calls)
+/* Which member's value each byte belongs to: n, a, or a dot. */
+START_TEST(json_members)
 {
     static const struct {
-        const char *text;
-        bool call;
+        const char *text, *members;
     } cases[] = {
-        {"{\"name\":\"f\",\"parameters\":{}}", true},
-        {"{\"arguments\":{\"a\":[1]},\"name\":\"\"}", true},
-        {"{\"n\\u0061me\":\"f\",\"parameters\":{}}", true},
-        {"{\"name\":1,\"name\":\"f\",\"x\":[{}],\"parameters\":{}}", true},
-        {"{\"name\":\"f\",\"name\":1,\"parameters\":{}}", false},
-        {"{\"name\":\"f\",\"parameters\":[]}", false},
-        {"{\"name\":\"f\"}", false},
-        {"{\"names\":\"f\",\"parameters\":{}}", false},
-        {"{\"nam\":\"f\",\"parameters\":{}}", false},
-        {"{\"x\":{\"name\":\"f\",\"parameters\":{}}}", false},
-        {"[{\"name\":\"f\",\"parameters\":{}}]", false},
-        {"{\"name\":\"f\",\"parameters\":{}", false},
+        {"{\"name\":\"f\",\"arguments\":{\"a\":[1]}}", "........nnn.............aaaaaaaaa."},
+        {"{\"n\\u0061me\":1,\"x\":{\"name\":2}}", ".............n................"},
+        {"{\"names\":1,\"nam\":2}", "....................."},
+        {"[{\"name\":1}]", "............"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bool call;
-        check_json(cases[i].text, &call);
-        ck_assert_msg(call == cases[i].call, "%s", cases[i].text);
+        struct sprat__json_check check;
+        sprat__json_check_begin(&check);
+        for (size_t k = 0; cases[i].text[k]; k++) {
+            uint8_t before = check.member;
+            sprat__json_check_byte(&check, cases[i].text[k]);
+            uint8_t member = before != SPRAT__JSON_NO_KEY ? before : check.member;
+            bool ends = before != SPRAT__JSON_NO_KEY && strchr(",}", cases[i].text[k]) &&
+                        check.member == SPRAT__JSON_NO_KEY && cases[i].text[k - 1] != '}' &&
+                        cases[i].text[k - 1] != ']';
+            char c = member == SPRAT__JSON_NAME ? 'n' : member == SPRAT__JSON_ARGUMENTS ? 'a' : '.';
+            if (!ends) /* a number's end is seen one byte late */
+                ck_assert_msg(c == cases[i].members[k], "%s at %zu: %c", cases[i].text, k, c);
+        }
     }
     /* Nesting has a limit, and no effect on the stack. */
     struct sprat__json_check check;
@@ -358,19 +461,100 @@ START_TEST(json_calls)
 }
 END_TEST
 
+/* Text as Python's json.dumps(json.loads(text), ensure_ascii=False) writes it. */
+static const struct {
+    const char *text, *written;
+} json_texts[] = {
+    {" {\"a\":1,\"b\" : [ ] ,\"c\":{ },\"d\":[1,[2]]} ",
+     "{\"a\": 1, \"b\": [], \"c\": {}, \"d\": [1, [2]]}"},
+    {"[1e30,1E+3,2.50,-0,-0.0,0e5,1e16,9999999999999999.0,1e15,1e-4,1e-5,12.5e-7,100]",
+     "[1e+30, 1000.0, 2.5, 0, -0.0, 0.0, 1e+16, 9999999999999999.0, 1000000000000000.0, 0.0001, "
+     "1e-05, 1.25e-06, 100]"},
+    {"[0.1,123456.789e3,0.00012345,-1.5E-10,123456789012345678901234567890,1.0]",
+     "[0.1, 123456789.0, 0.00012345, -1.5e-10, 123456789012345678901234567890, 1.0]"},
+    {"[\"\\u00e9\\ud83d\\ude00\\/\\\"\\\\\\b\\f\\n\\r\\t\\u001f\\u007f\"]",
+     "[\"\u00e9\U0001f600/\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\"]"},
+    {"[\"\\ud83d\\u0041\\udc00\"]", "[\"\xef\xbf\xbd"
+                                    "A\xef\xbf\xbd\"]"},
+    {"[true,false,null,\"\"]", "[true, false, null, \"\"]"},
+    {"3", "3"},
+};
+
+START_TEST(writes_json)
+{
+    struct sprat__mem mem;
+    struct sprat__err err;
+    sprat__mem_init(&mem, NULL, 0);
+    struct sprat__prompt prompt = {.text = {.mem = &mem}};
+    struct sprat__writer writer = {&prompt, &err, SPRAT_OK};
+    struct sprat__span value;
+    const char *text = json_texts[_i].text, *written = json_texts[_i].written;
+    ck_assert(sprat__json_whole((struct sprat__span){text, strlen(text)}, &value));
+    sprat__write_json(&writer, value, false);
+    ck_assert_int_eq(writer.status, SPRAT_OK);
+    ck_assert_uint_eq(prompt.text.len, strlen(written));
+    ck_assert_int_eq(memcmp(prompt.text.data, written, prompt.text.len), 0);
+    sprat__prompt_end(&prompt);
+    ck_assert_uint_eq(mem.now, 0);
+}
+END_TEST
+
+START_TEST(looks_into_json)
+{
+    static const char text[] = " {\"a\": {\"b\": [1, \"],\", {}]}, \"\\u0063\": 2, \"a\" : [] } ";
+    static const char *const items[] = {"1", "\"],\"", "{}"};
+    struct sprat__span object, value, rest;
+    ck_assert(sprat__json_whole((struct sprat__span){text, strlen(text)}, &object));
+    ck_assert(sprat__json_member(object, "c", &value));
+    ck_assert(value.len == 1 && value.text[0] == '2');
+    ck_assert(sprat__json_member(object, "a", &value)); /* the last of them */
+    ck_assert(value.len == 2 && value.text[0] == '[');
+    ck_assert(!sprat__json_item(&value, &rest));
+    ck_assert(!sprat__json_member(object, "b", &value));
+    ck_assert(!sprat__json_member(object, "", &value));
+    rest = (struct sprat__span){strchr(text, '['), 12};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(sprat__json_item(&rest, &value));
+        ck_assert_uint_eq(value.len, strlen(items[i]));
+        ck_assert_int_eq(memcmp(value.text, items[i], value.len), 0);
+    }
+    ck_assert(!sprat__json_item(&rest, &value));
+    ck_assert(!sprat__json_item(&rest, &value));
+    ck_assert(!sprat__json_whole((struct sprat__span){"[1", 2}, &value));
+    ck_assert(!sprat__json_whole((struct sprat__span){"1 2", 3}, &value));
+    ck_assert(!sprat__json_whole((struct sprat__span){"", 0}, &value));
+}
+END_TEST
+
 /* ---- the parser ---- */
 
-/* An answer as it came out: reasoning, content, warnings joined. */
+/* An answer as it came out: reasoning, content, warnings joined; calls as name(arguments), with the
+ * end's reason instead of the closing bracket if it is not WHOLE. */
 struct answer {
-    char reasoning[512], content[512], warnings[1024];
-    int done;
+    char reasoning[512], content[512], warnings[1024], calls[1024];
+    int done, open;
 };
+
+static void take_call(struct answer *answer, const struct sprat_event *event)
+{
+    static const char *const ends[] = {")\n", "!bad\n", "!cut\n"};
+    ck_assert_int_eq(answer->open, event->type != SPRAT_EVENT_CALL);
+    answer->open = event->type != SPRAT_EVENT_CALL_END;
+    strncat(answer->calls, event->text, event->text_len);
+    strcat(answer->calls, event->type == SPRAT_EVENT_CALL       ? "("
+                          : event->type == SPRAT_EVENT_CALL_END ? ends[event->reason]
+                                                                : "");
+}
 
 static void take_events(struct sprat__parser *parser, struct answer *answer)
 {
     struct sprat_event event = {.size = sizeof event};
     while (sprat__parser_next(parser, &event)) {
         ck_assert_int_eq(answer->done, 0);
+        if (event.type >= SPRAT_EVENT_CALL) {
+            take_call(answer, &event);
+            continue;
+        }
         char *to = event.type == SPRAT_EVENT_REASONING ? answer->reasoning
                    : event.type == SPRAT_EVENT_TEXT    ? answer->content
                                                        : answer->warnings;
@@ -414,31 +598,55 @@ static const struct {
     int thinking;
     const char *text, *reasoning, *content;
     int warnings;
+    const char *calls;
 } answers[] = {
-    {"llama3", 0, "<think>a</think> <tool_call>", "", "<think>a</think> <tool_call>", 0},
-    {"qwen3", 0, " \n<think>\n\na\n\nb\n\n</think>\n\n\nc\n", "a\n\nb", "c\n", 0},
-    {"qwen3", 1, "\xe3\x80\x80<think>a", "a", "", 1},
-    {"qwen3", 0, "\xe3\x80\x80\n<thinkx", "", "\xe3\x80\x80\n<thinkx", 0},
-    {"qwen3", 1, " \n a<think>\n</thin", " \n a<think>\n</thin", "", 2},
-    {"qwen3", 1, "\n\n\n", "", "", 1},
-    {"qwen3", 1, "", "", "", 1},
-    {"qwen3", 0, "\n\n", "", "\n\n", 0},
-    {"qwen3", 1, "a\n<tool_call>{}</tool_call></think>b", "a", "<tool_call>{}</tool_call></think>b",
-     3},
-    {"qwen3", 1, "</think>\n\n<<think<think></think", "", "<<think<think></think", 1},
-    {"qwen2.5", 0, "a<tool_call>{}</tool_call>", "", "a<tool_call>{}</tool_call>", 1},
-    {"r1-distill-qwen", 1, "ü\n</think><｜tool▁<｜tool▁calls▁begin｜>", "ü",
-     "<｜tool▁<｜tool▁calls▁begin｜>", 1},
-    {"r1-distill-qwen", 1, "a<｜DSML｜</think>｜DSM", "a<｜DSML｜", "｜DSM", 1},
-    {"r1-distill-qwen-0125", 0, "<think>\n\n</think>\n\na", "", "a", 0},
-    {"llama3.1", 0, " <|python_tag|> print(1)", "", " print(1)", 1},
-    {"llama3.1", 0, "<|python_tag", "", "<|python_tag", 0},
-    {"llama3.1", 0, "\n{\"a\": [1]}\xe2\x80\xa8\n", "", "\n{\"a\": [1]}\xe2\x80\xa8\n", 0},
-    {"llama3.1", 0, "{\"a\": [1]}\xe2\x80", "", "{\"a\": [1]}\xe2\x80", 1},
-    {"llama3.1", 0, "{\"a\": [1]", "", "{\"a\": [1]", 1},
-    {"llama3.1", 0, "{\"name\": \"f\", \"parameters\": {}}", "",
-     "{\"name\": \"f\", \"parameters\": {}}", 1},
-    {"llama3.1", 0, "\xe2\x80{", "", "\xe2\x80{", 0},
+    {"llama3", 0, "<think>a</think> <tool_call>", "", "<think>a</think> <tool_call>", 0, ""},
+    {"qwen3", 0, " \n<think>\n\na\n\nb\n\n</think>\n\n\nc\n", "a\n\nb", "c\n", 0, ""},
+    {"qwen3", 1, "\xe3\x80\x80<think>a", "a", "", 1, ""},
+    {"qwen3", 0, "\xe3\x80\x80\n<thinkx", "", "\xe3\x80\x80\n<thinkx", 0, ""},
+    {"qwen3", 1, " \n a<think>\n</thin", " \n a<think>\n</thin", "", 2, ""},
+    {"qwen3", 1, "\n\n\n", "", "", 1, ""},
+    {"qwen3", 1, "", "", "", 1, ""},
+    {"qwen3", 0, "\n\n", "", "\n\n", 0, ""},
+    {"qwen3", 1, "a\n<tool_call>{}</tool_call></think>b", "a", "</think>b", 4, ""},
+    {"qwen3", 1, "</think>\n\n<<think<think></think", "", "<<think<think></think", 1, ""},
+    {"qwen2.5", 0, "a<tool_call>{}</tool_call>", "", "a", 1, ""},
+    {"qwen2.5", 0,
+     "a\n\n<tool_call>\n{\"arguments\": {\"x\": [1]}, \"name\": \"\\u00e9\"}\n"
+     "</tool_call>\n",
+     "", "a\n", 0, "é({\"x\": [1]})\n"},
+    {"qwen2.5", 0, "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_c", "", "", 1, "f({})\n"},
+    {"qwen2.5", 0, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a", "", "", 1, "f({\"a!cut\n"},
+    {"qwen2.5", 0, "<tool_call>{\"name\": \"f\", \"arguments\": {}, \"name\": \"g\"}</tool_call>",
+     "", "", 1, "f({}!bad\n"},
+    {"r1-distill-qwen", 1, "ü\n</think><｜tool▁<｜tool▁calls▁begin｜>", "ü", "<｜tool▁", 1, ""},
+    {"deepseek-v3", 0,
+     "a<｜tool▁calls▁begin｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜> f\n"
+     "```json\n{\"a\": 1}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜> \n",
+     "", "a", 0, "f({\"a\": 1})\n"},
+    {"deepseek-v3.1", 0,
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>"
+     "{\"a\": \"<｜tool▁calls▁end｜>\"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>b",
+     "", "b", 1, "f({\"a\": \"<｜tool▁calls▁end｜>\"})\n"},
+    {"deepseek-v3.1", 0,
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": "
+     "<｜tool▁calls▁end｜> b",
+     "", " b", 2, "f({\"a\": !bad\n"},
+    {"deepseek-v3.1", 1, "a<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{} x", "a", "",
+     2, "f({}!cut\n"},
+    {"r1-distill-qwen", 1, "a<｜DSML｜</think>｜DSM", "a<｜DSML｜", "｜DSM", 1, ""},
+    {"r1-distill-qwen-0125", 0, "<think>\n\n</think>\n\na", "", "a", 0, ""},
+    {"llama3.1", 0, " <|python_tag|> print(1)", "", " print(1)", 1, ""},
+    {"llama3.1", 0, "<|python_tag", "", "<|python_tag", 0, ""},
+    {"llama3.1", 0, "\n{\"a\": [1]}\xe2\x80\xa8\n", "", "\n{\"a\": [1]}\xe2\x80\xa8\n", 0, ""},
+    {"llama3.1", 0, "{\"a\": [1]}\xe2\x80", "", "{\"a\": [1]}\xe2\x80", 1, ""},
+    {"llama3.1", 0, "{\"a\": [1]", "", "{\"a\": [1]", 1, ""},
+    {"llama3.1", 0, "{\"name\": \"f\", \"parameters\": {}}", "", "", 0, "f({})\n"},
+    {"llama3.1", 0, "<|python_tag|>{\"name\": 1, \"name\": \"f\", \"arguments\": {\"a\": []}}\n",
+     "", "", 0, "f({\"a\": []})\n"},
+    {"llama3.1", 0, "{\"name\": \"f\", \"name\": 1, \"parameters\": {}}", "",
+     "{\"name\": \"f\", \"name\": 1, \"parameters\": {}}", 0, ""},
+    {"llama3.1", 0, "\xe2\x80{", "", "\xe2\x80{", 0, ""},
 };
 
 START_TEST(parses_however_cut)
@@ -454,6 +662,7 @@ START_TEST(parses_however_cut)
     for (const char *p = whole.warnings; *p; p++)
         lines += *p == '\n';
     ck_assert_int_eq(lines, answers[_i].warnings);
+    ck_assert_str_eq(whole.calls, answers[_i].calls);
     for (size_t a = 0; a <= len; a++) {
         for (size_t b = a; b <= len; b++) {
             struct answer cut = parsed(&mem, answers[_i].dialect, answers[_i].thinking, text, a, b);
@@ -614,10 +823,14 @@ int main(void)
     tcase_add_test(tests, user_text_stays_user_text);
     tcase_add_test(tests, reasoning_of_the_last_turn);
     tcase_add_test(tests, tells_whether_the_prompt_ends_in_reasoning);
+    tcase_add_test(tests, writes_calls);
+    tcase_add_test(tests, refuses_tools);
     tcase_add_test(tests, refuses);
     tcase_add_test(tests, white_space_is_that_of_python);
     tcase_add_test(tests, json_check);
-    tcase_add_test(tests, json_calls);
+    tcase_add_test(tests, json_members);
+    tcase_add_loop_test(tests, writes_json, 0, (int)(sizeof json_texts / sizeof json_texts[0]));
+    tcase_add_test(tests, looks_into_json);
     tcase_add_loop_test(tests, parses_however_cut, 0, (int)(sizeof answers / sizeof answers[0]));
     tcase_add_loop_test(tests, gives_whole_characters, 0, 2);
     tcase_add_test(tests, newlines_are_counted);

@@ -14,6 +14,7 @@ names, else the one beside this module, else the system's.
 import array
 import ctypes
 import ctypes.util
+import json
 import os
 import sys
 import threading
@@ -22,8 +23,8 @@ import weakref
 from ctypes import (CFUNCTYPE, POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32,
                     c_uint64, c_void_p)
 
-__all__ = ['ChatParser', 'Context', 'Event', 'Model', 'Session', 'SpratError', 'chat_render', 'numerics_version',
-           'plan', 'version']
+__all__ = ['ChatParser', 'Context', 'Event', 'Model', 'Session', 'SpratError', 'answer_message', 'chat_render',
+           'numerics_version', 'plan', 'version']
 
 # ---- what sprat.h and experimental.h say ---------------------------------------------------------
 
@@ -40,8 +41,10 @@ _TEXT_KINDS = {'user': 0, 'template': 1}
 _NUMERICS = {None: 0, 'int8': 1, 'f32': 2}
 _KV_TYPES = {None: 0, 'f16': 1, 'f32': 2}
 _THINKING = {None: 0, True: 1, False: 2}
-_EVENTS = {1: 'text', 2: 'usage', 3: 'done', 16: 'reasoning', 17: 'warning'}
+_EVENTS = {1: 'text', 2: 'usage', 3: 'done', 16: 'reasoning', 17: 'warning', 18: 'call', 19: 'arguments',
+           20: 'call_end'}
 _REASONS = {1: 'end', 2: 'stop', 3: 'length', 4: 'context'}
+_CALL_ENDS = {0: 'whole', 1: 'bad', 2: 'cut'}
 _TOKEN_TYPES = {1: 'normal', 2: 'unknown', 3: 'control', 4: 'user_defined', 5: 'unused', 6: 'byte'}
 _META_UINT, _META_INT, _META_FLOAT, _META_BOOL, _META_STRING, _META_ARRAY = 1, 2, 3, 4, 5, 6
 _SOURCE_PATH, _SOURCE_FD, _SOURCE_MEMORY = 0, 1, 2
@@ -133,15 +136,21 @@ class sprat_session_stats(ctypes.Structure):
                 ('heap_bytes', c_uint64), ('kv_bytes', c_uint64)]
 
 
+class sprat_tool_call(ctypes.Structure):
+    _fields_ = [('size', c_size_t), ('name', c_char_p), ('name_len', c_size_t), ('arguments', c_char_p),
+                ('arguments_len', c_size_t)]
+
+
 class sprat_message(ctypes.Structure):
     _fields_ = [('size', c_size_t), ('role', c_char_p), ('content', c_char_p), ('content_len', c_size_t),
-                ('reasoning', c_char_p), ('reasoning_len', c_size_t)]
+                ('reasoning', c_char_p), ('reasoning_len', c_size_t), ('calls', POINTER(POINTER(sprat_tool_call))),
+                ('n_calls', c_size_t), ('prefix', c_uint32), ('reserved', c_uint32)]
 
 
 class sprat_chat(ctypes.Structure):
     _fields_ = [('size', c_size_t), ('dialect', c_char_p), ('messages', POINTER(POINTER(sprat_message))),
                 ('n_messages', c_size_t), ('thinking', c_uint32), ('no_generation_prompt', c_uint32),
-                ('continue_final', c_uint32), ('reserved', c_uint32)]
+                ('continue_final', c_uint32), ('reserved', c_uint32), ('tools', c_char_p), ('tools_len', c_size_t)]
 
 
 _segment_fn = CFUNCTYPE(c_int32, c_void_p, POINTER(sprat_segment))
@@ -546,15 +555,16 @@ class Model(_Owner):
 # ---- session -------------------------------------------------------------------------------------
 
 class Event:
-    """A piece of an answer. type: "text", "reasoning", "warning", "usage" or "done"; data: the piece's bytes; text:
-    the same as str; reason, of "done": "end", "stop", "length" or "context"; n_prompt, n_reused, n_generated, of
-    "usage". str(event) is the text of a "text" and empty for all others."""
+    """A piece of an answer. type: "text", "reasoning", "call" (a tool's name), "arguments" (a piece of the open call's
+    JSON), "call_end", "warning", "usage" or "done"; data: the piece's bytes; text: the same as str; reason, of "done":
+    "end", "stop", "length" or "context", of "call_end": "whole" (the call counts), "bad" or "cut"; n_prompt, n_reused,
+    n_generated, of "usage". str(event) is the text of a "text" and empty for all others."""
     __slots__ = ('type', 'data', 'reason', 'n_prompt', 'n_reused', 'n_generated')
 
     def __init__(self, struct):
         self.type = _EVENTS.get(struct.type, f'event {struct.type}')
         self.data = _bytes_at(struct.text, struct.text_len)
-        self.reason = _REASONS.get(struct.reason)
+        self.reason = (_CALL_ENDS if self.type == 'call_end' else _REASONS).get(struct.reason)
         self.n_prompt, self.n_reused, self.n_generated = struct.n_prompt, struct.n_reused, struct.n_generated
 
     @property
@@ -565,7 +575,8 @@ class Event:
         return self.text if self.type == 'text' else ''
 
     def __repr__(self):
-        what = {'usage': f' {self.n_prompt} {self.n_reused} {self.n_generated}', 'done': f' {self.reason}'}
+        what = {'usage': f' {self.n_prompt} {self.n_reused} {self.n_generated}', 'done': f' {self.reason}',
+                'call_end': f' {self.reason}'}
         return f'<Event {self.type}{what.get(self.type, " " + repr(self.text))}>'
 
 
@@ -708,11 +719,11 @@ class Session(_Owner):
             self.sync(self.model.tokenize(prompt, bos=True) if text else prompt)
         return (str(event) for event in self._events() if event.type == 'text')
 
-    def chat(self, messages, thinking=None, **sampling):
-        """Answers a conversation, always stated whole: an iterator of Events. messages: as chat_render's; sampling:
-        as set_sampling's."""
+    def chat(self, messages, thinking=None, tools=None, **sampling):
+        """Answers a conversation, always stated whole: an iterator of Events. messages and tools: as chat_render's;
+        sampling: as set_sampling's. answer_message makes of the events what to append to messages."""
         self.set_sampling(**sampling)
-        self._call_chat(_Chat(messages, thinking=thinking))
+        self._call_chat(_Chat(messages, thinking=thinking, tools=tools))
         return self._events()
 
     def _call_chat(self, chat):
@@ -744,13 +755,15 @@ class Session(_Owner):
 class _Chat:
     """A conversation in C structs; it keeps the texts alive."""
 
-    def __init__(self, messages, dialect=None, thinking=None, generation_prompt=True, continue_final=False):
+    def __init__(self, messages, dialect=None, thinking=None, generation_prompt=True, continue_final=False, tools=None):
         structs = [self._message(message) for message in messages]
         pointers = (POINTER(sprat_message) * len(structs))(*map(ctypes.pointer, structs))
         self._chat = _new(sprat_chat, dialect=_encode(dialect) if dialect is not None else None, messages=pointers,
                           n_messages=len(structs), thinking=_choice(_THINKING, thinking, 'thinking'),
                           no_generation_prompt=0 if generation_prompt else 1,
                           continue_final=1 if continue_final else 0)
+        if tools:
+            _set_text(self._chat, 'tools', tools if isinstance(tools, (str, bytes)) else _json(tools))
         self.pointer = ctypes.pointer(self._chat)
 
     @staticmethod
@@ -759,29 +772,75 @@ class _Chat:
             message = dict(zip(('role', 'content'), message))
         if not hasattr(message, 'items') or 'role' not in message:
             raise TypeError(f'a message is a dict with role and content, or a (role, content) pair, not {message!r:.80}')
-        unknown = [key for key, value in message.items()
-                   if key not in ('role', 'content', 'reasoning', 'reasoning_content') and value]
+        unknown = [key for key, value in message.items() if key not in _MESSAGE_KEYS and value]
         if unknown:
-            raise TypeError(f'a message has role, content and reasoning, not {", ".join(unknown)}')
-        struct = _new(sprat_message, role=_encode(message['role']))
-        texts = {'content': message.get('content'),
-                 'reasoning': message.get('reasoning', message.get('reasoning_content'))}
-        for name, text in texts.items():
-            if text is not None:
-                data = _encode(text)
-                setattr(struct, name, data)
-                setattr(struct, name + '_len', len(data))
+            raise TypeError(f'a message has {", ".join(_MESSAGE_KEYS)}, not {", ".join(unknown)}')
+        struct = _new(sprat_message, role=_encode(message['role']), prefix=1 if message.get('prefix') else 0)
+        _set_text(struct, 'content', message.get('content'))
+        _set_text(struct, 'reasoning', message.get('reasoning', message.get('reasoning_content')))
+        calls = [_call_struct(call) for call in message.get('tool_calls') or ()]
+        if calls:
+            struct.calls = (POINTER(sprat_tool_call) * len(calls))(*map(ctypes.pointer, calls))
+            struct.n_calls = len(calls)
         return struct
 
 
+# Ids are taken and not looked at: results stand in the order of their calls.
+_MESSAGE_KEYS = ('role', 'content', 'reasoning', 'reasoning_content', 'tool_calls', 'tool_call_id', 'name', 'prefix')
+
+
+def _json(value):
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _set_text(struct, name, text):
+    if text is not None:
+        data = _encode(text)
+        setattr(struct, name, data)
+        setattr(struct, name + '_len', len(data))
+
+
+def _call_struct(call):
+    """A call as OpenAI's interface has it, or {"name", "arguments"} alone; arguments as text or as a value."""
+    function = call.get('function', call) if hasattr(call, 'get') else call
+    if not hasattr(function, 'get') or 'name' not in function:
+        raise TypeError(f'a tool call is a dict with name and arguments, not {call!r:.80}')
+    struct, arguments = _new(sprat_tool_call), function.get('arguments', '{}')
+    _set_text(struct, 'name', function['name'])
+    _set_text(struct, 'arguments', arguments if isinstance(arguments, (str, bytes)) else _json(arguments))
+    return struct
+
+
+def answer_message(events):
+    """The answer as a message for the next turn: role, content, and reasoning_content and tool_calls if there are
+    any. Calls that were bad or cut are left out; arguments are JSON text."""
+    text, calls, call = {'text': b'', 'reasoning': b''}, [], b''
+    for event in events:
+        if event.type in text:
+            text[event.type] += event.data
+        elif event.type == 'call':
+            name, call = event.text, b''
+        elif event.type == 'arguments':
+            call += event.data
+        elif event.type == 'call_end' and event.reason == 'whole':
+            calls.append({'type': 'function', 'function': {'name': name, 'arguments': _decode(call)}})
+    message = {'role': 'assistant', 'content': _decode(text['text'])}
+    if text['reasoning']:
+        message['reasoning_content'] = _decode(text['reasoning'])
+    if calls:
+        message['tool_calls'] = calls
+    return message
+
+
 def chat_render(dialect, messages, model=None, context=None, thinking=None, generation_prompt=True,
-                continue_final=False):
+                continue_final=False, tools=None):
     """The conversation as it is written for a model: a list of (kind, text), kind "template" or "user".
 
-    dialect: its name; None: that of model. messages: dicts with role, content and perhaps reasoning, or (role,
-    content) pairs. thinking: None, True or False. generation_prompt: open the assistant's turn at the end.
+    dialect: its name; None: that of model. messages: dicts with role, content and perhaps reasoning and tool_calls, or
+    (role, content) pairs; a tool's result has the role "tool". tools: a list of OpenAI-shaped tools, or it as JSON
+    text. thinking: None, True or False. generation_prompt: open the assistant's turn at the end.
     continue_final: the last message is the assistant's and goes on."""
-    chat = _Chat(messages, dialect, thinking, generation_prompt, continue_final)
+    chat = _Chat(messages, dialect, thinking, generation_prompt, continue_final, tools)
     kinds = {number: name for name, number in _TEXT_KINDS.items()}
     segments, raised = [], []
 

@@ -190,7 +190,8 @@ def answering():
         if ''.join(map(str, cut)) != text[:text.index(stop)] or cut[-1].reason != 'stop':
             problems.append(f'stop {stop!r}: {cut}')
         problems += raised(sprat.SpratError, lambda: session.chat([('user', 'long ' * 300)]), 'PROMPT_TOO_LONG')
-        problems += raised(TypeError, lambda: session.chat([{'role': 'user', 'content': '', 'tool_calls': [1]}]))
+        problems += raised(TypeError, lambda: session.chat([{'role': 'assistant', 'content': '', 'tool_calls': [1]}]))
+        problems += raised(TypeError, lambda: session.chat([{'role': 'user', 'content': '', 'audio': 1}]))
         started = session.chat(QUESTION, max_tokens=5)
         if len(list(started)) < 3 or [event.type for event in session.chat([('user', 'x')])][-1] != 'done':
             problems.append('to the end of the context')

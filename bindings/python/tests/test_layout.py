@@ -68,6 +68,7 @@ def constants():
         'text kinds': (sprat._TEXT_KINDS, named('SPRAT_TEXT_')),
         'events': (turned(sprat._EVENTS), named('SPRAT_EVENT_')),
         'reasons': (turned(sprat._REASONS), named('SPRAT_DONE_')),
+        'ends of calls': (turned(sprat._CALL_ENDS), named('SPRAT_CALL_')),
         'token types': (turned(sprat._TOKEN_TYPES), named('SPRAT_TOKEN_')),
         'numerics': ({name or 'default': n for name, n in sprat._NUMERICS.items()}, named('SPRAT_NUMERICS_')),
         'kv': ({name or 'default': n for name, n in sprat._KV_TYPES.items()}, named('SPRAT_KV_')),
