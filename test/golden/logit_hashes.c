@@ -9,6 +9,7 @@
  *     --real           that one only
  *     --no-real        all but that
  *     --set NAME       this set only
+ *     --part N         one in N models only, for slow emulators
  *     --threads N      at most N threads
  *     --few            each model with each set once, not once for each number of threads and chunk
  *     --all            every number of threads with every chunk
@@ -44,7 +45,7 @@ enum mode { COVERING, FEW, ALL };
 
 struct options {
     const char *folder, *data, *model, *set;
-    uint32_t most_threads;
+    uint32_t most_threads, part;
     enum mode mode;
     bool no_small, no_real, write;
 };
@@ -355,7 +356,7 @@ static void check_all(const struct options *options)
         if ((options->set && strcmp(options->set, set_names[s]) != 0) || !has_set(set_names[s]))
             continue;
         n_sets++;
-        for (size_t i = 0; i < n_cases; i++)
+        for (size_t i = 0; i < n_cases; i += options->part)
             check_case(options, &cases[i], s);
     }
     tell(n_sets > 0, "this CPU", "has", options->set ? options->set : "a set");
@@ -396,6 +397,7 @@ static void write_hashes(const struct options *options)
 static bool read_options(struct options *options, int argc, char **argv)
 {
     options->most_threads = 7;
+    options->part = 1;
     options->data = getenv("SPRAT_TEST_DATA");
     options->model = getenv("SPRAT_TEST_MODEL");
     for (int i = 1; i < argc; i++) {
@@ -418,6 +420,8 @@ static bool read_options(struct options *options, int argc, char **argv)
             *text = value;
         else if (strcmp(word, "--threads") == 0 && value)
             options->most_threads = (uint32_t)strtoul(argv[++i], NULL, 10);
+        else if (strcmp(word, "--part") == 0 && value)
+            options->part = (uint32_t)strtoul(argv[++i], NULL, 10);
         else if (*word != '-' && !options->folder)
             options->folder = word;
         else
@@ -426,7 +430,8 @@ static bool read_options(struct options *options, int argc, char **argv)
     if (options->write &&
         (!options->data || !options->model || options->no_small || options->no_real))
         return false; /* the file is of one order, so all models must be here */
-    return options->folder && options->most_threads > 0 && (options->model || !options->no_small);
+    return options->folder && options->most_threads > 0 && options->part > 0 &&
+           (options->model || !options->no_small);
 }
 
 int main(int argc, char **argv)
@@ -435,7 +440,7 @@ int main(int argc, char **argv)
     if (!read_options(&options, argc, argv)) {
         fputs(
             "usage: logit_hashes [--data FOLDER] [--model FILE] [--real | --no-real] [--set NAME] "
-            "[--threads N] [--few | --all | --write] test/golden\n",
+            "[--threads N] [--part N] [--few | --all | --write] test/golden\n",
             stderr);
         return EXIT_FAILURE;
     }

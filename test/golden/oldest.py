@@ -60,7 +60,7 @@ def main():
             cases.append((f'{name} lacks {instruction[0]}', lambda c=cpu, i=instruction:
                           ends_what_it_lacks(c, i, args.cc, work)))
             cases.append((f'{name} gives the stored bits', lambda c=cpu, b=best: tested(
-                'logit_hashes', c, [args.hashes, '--few', '--no-real', '--threads', '2', '--set', b, args.golden])))
+                'logit_hashes', c, [args.hashes, '--few', '--no-real', '--threads', '2', '--part', '4', '--set', b, args.golden])))
             if best != 'scalar':
                 cases.append((f'{name} equals the scalar C', lambda c=cpu, b=best: tested(
                     'checkkernel', c, [args.checkkernel, '--unguarded', '--set', b])))
