@@ -33,14 +33,16 @@ static I8_INLINE __m512i I8(wide)(__m512i v)
     return _mm512_xor_si512(v, _mm512_set1_epi8(-128));
 }
 
+/* As text, because gcc moves sums of the intrinsic function through memory. */
 static I8_INLINE __m512i I8(dot_next)(__m512i sum, __m512i w, __m512i a)
 {
-    return _mm512_dpbusd_epi32(sum, w, a);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(a));
+    return sum;
 }
 
 static I8_INLINE __m512i I8(dot_first)(__m512i w, __m512i a)
 {
-    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, a);
+    return I8(dot_next)(_mm512_setzero_si512(), w, a);
 }
 
 static I8_INLINE __m512i I8(dot_wide)(__m512i w, __m512i a)
@@ -70,7 +72,8 @@ static I8_INLINE __m512i I8(dot_scale)(__m512i total, __m512i sum, __m512i scale
 
 static I8_INLINE __m512i I8(add_pairs)(__m512i total, __m512i least, __m512i pair)
 {
-    return _mm512_dpwssd_epi32(total, least, pair);
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(total) : "v"(least), "v"(pair));
+    return total;
 }
 
 #include "kernel/i8_body.inc"

@@ -11,10 +11,12 @@
 #define SPRAT__AVX2   __attribute__((target("avx2,f16c")))
 #define SPRAT__AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 
+#define SPRAT__AVXVNNI    __attribute__((target("avx2,f16c,avxvnni")))
 #define SPRAT__AVX512VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
 extern const struct sprat__kernels sprat__kernels_avx2, sprat__kernels_avx512;
-extern const struct sprat__kernels sprat__kernels_i8_avx2, sprat__kernels_i8_avx512vnni;
+extern const struct sprat__kernels sprat__kernels_i8_sse41, sprat__kernels_i8_avx2,
+    sprat__kernels_i8_avxvnni, sprat__kernels_i8_avx512, sprat__kernels_i8_avx512vnni;
 extern const struct sprat__kernels sprat__kernels_rows_sse41, sprat__kernels_rows_avx2;
 extern const struct sprat__kernels sprat__kernels_rows_avx512;
 #endif
