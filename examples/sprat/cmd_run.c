@@ -10,8 +10,8 @@ static const struct command_form run_form = {
     "run MODEL [QUESTION] [-]",
     "Answers one question on stdout. \"-\", or no question at all, reads stdin; with both, stdin\n"
     "follows the question after an empty line.\n",
-    OPTS_MACHINE | OPTS_SESSION | OPTS_SAMPLING | OPT_BIT(OPT_SYSTEM) | OPT_BIT(OPT_THINK) |
-        OPT_BIT(OPT_RAW) | OPT_BIT(OPT_QUIET),
+    OPTS_MACHINE | OPTS_SESSION | OPTS_SAMPLING | OPT_BIT(OPT_SYSTEM) | OPT_BIT(OPT_TOOLS) |
+        OPT_BIT(OPT_THINK) | OPT_BIT(OPT_RAW) | OPT_BIT(OPT_QUIET),
     1, MAX_ARGUMENTS};
 
 /* The question from the arguments and stdin. 0, or 1 after fail. */
@@ -67,7 +67,8 @@ static int prompt_raw(struct loaded *l, const struct bytes *text)
     return bad;
 }
 
-static int prompt_chat(struct loaded *l, const struct options *o, const struct bytes *question)
+static int prompt_chat(struct loaded *l, const struct options *o, const struct bytes *question,
+                       const struct bytes *tools)
 {
     sprat_message messages[2];
     const sprat_message *list[2] = {&messages[0], &messages[1]};
@@ -88,11 +89,14 @@ static int prompt_chat(struct loaded *l, const struct options *o, const struct b
     chat.messages = list;
     chat.n_messages = n + 1;
     chat.thinking = o->think;
+    chat.tools = tools->data;
+    chat.tools_len = tools->len;
     sprat_status status = sprat_session_chat(NULL, l->session, &chat);
     return status == SPRAT_OK ? 0 : fail_status(status, sprat_session_error(l->session));
 }
 
-static int run_answer(struct loaded *l, const struct options *o, const struct bytes *question)
+static int run_answer(struct loaded *l, const struct options *o, const struct bytes *question,
+                      const struct bytes *tools)
 {
     const char *dialect = NULL;
     bool raw = o->given & OPT_BIT(OPT_RAW), quiet = o->given & OPT_BIT(OPT_QUIET);
@@ -106,7 +110,7 @@ static int run_answer(struct loaded *l, const struct options *o, const struct by
     if (load_session(l, o, o->ctx, 0) || reply_sampling(l, o, dialect))
         return 1;
     reply_begin(&a, l);
-    int bad = raw ? prompt_raw(l, question) : prompt_chat(l, o, question);
+    int bad = raw ? prompt_raw(l, question) : prompt_chat(l, o, question, tools);
     if (!bad)
         switch (reply_show(&a, l, quiet)) {
         case REPLY_DONE:
@@ -132,15 +136,17 @@ int run_main(int argc, char **argv)
 {
     struct options o;
     struct loaded l = {0};
-    struct bytes question = {0};
+    struct bytes question = {0}, tools = {0};
     int parsed = options_parse(&o, &run_form, argc, argv);
     if (parsed != OPTIONS_OK)
         return parsed == OPTIONS_HELP ? 0 : 1;
-    if (o.given & OPT_BIT(OPT_RAW) && o.given & (OPT_BIT(OPT_SYSTEM) | OPT_BIT(OPT_THINK)))
-        return fail("--raw has no messages: --system and --think do not go with it");
-    int bad = run_question(&question, &o) || load_model(&l, &o, o.arguments[0]) ||
-              run_answer(&l, &o, &question);
+    if (o.given & OPT_BIT(OPT_RAW) &&
+        o.given & (OPT_BIT(OPT_SYSTEM) | OPT_BIT(OPT_TOOLS) | OPT_BIT(OPT_THINK)))
+        return fail("--raw has no messages: --system, --tools and --think do not go with it");
+    int bad = run_question(&question, &o) || (o.tools && read_all(&tools, o.tools)) ||
+              load_model(&l, &o, o.arguments[0]) || run_answer(&l, &o, &question, &tools);
     loaded_end(&l);
     bytes_end(&question);
+    bytes_end(&tools);
     return bad;
 }

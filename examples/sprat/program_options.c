@@ -70,6 +70,8 @@ static const struct option_row option_rows[N_OPTIONS] = {
     [OPT_STOP] = {"--stop", "TEXT", "end the answer before this text; may be repeated", KIND_STOP,
                   AT(stops), 0, 0, NULL},
     [OPT_SYSTEM] = {"--system", "TEXT", "the system message", KIND_TEXT, AT(system), 0, 0, NULL},
+    [OPT_TOOLS] = {"--tools", "FILE", "a JSON array of tools that the model may call", KIND_TEXT,
+                   AT(tools), 0, 0, NULL},
     [OPT_THINK] = {"--think", "on|off", "whether to reason, where the model has the choice",
                    KIND_CHOICE, AT(think), 0, 0, think_choices},
     [OPT_RAW] = {"--raw", NULL, "no chat: go on with the text as it is", KIND_FLAG, 0, 0, 0, NULL},

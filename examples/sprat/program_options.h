@@ -23,6 +23,7 @@ enum {
     OPT_MAX_TOKENS,
     OPT_STOP,
     OPT_SYSTEM,
+    OPT_TOOLS,
     OPT_THINK,
     OPT_RAW,
     OPT_QUIET,
@@ -68,7 +69,7 @@ struct options {
     uint64_t given; /* OPT_BIT of each option that stood there */
     const char *arguments[MAX_ARGUMENTS];
     int n_arguments;
-    const char *cpu, *system, *tokens, *out, *compare, *svg;
+    const char *cpu, *system, *tools, *tokens, *out, *compare, *svg;
     const char *stops[MAX_STOPS];
     uint64_t budget, seed, buffer;
     uint32_t threads, ctx, chunk, top_k, max_tokens, n, window, n_stops;

@@ -14,8 +14,11 @@ struct advice {
 };
 
 static const struct advice advices[] = {
-    {"chatml-smollm2", 0.2F, 0.9F, 0}, {"qwen2.5", 0.7F, 0.8F, 20}, {"qwen3", 0.6F, 0.95F, 20},
-    {"llama3", 0.6F, 0.9F, 0},         {"r1-", 0.6F, 0.95F, 0},
+    {"chatml-smollm2", 0.2F, 0.9F, 0}, {"qwen2.5", 0.7F, 0.8F, 20},
+    {"qwen3", 0.6F, 0.95F, 20},        {"llama3", 0.6F, 0.9F, 0},
+    {"r1-", 0.6F, 0.95F, 0},           {"deepseek-v2", 0.3F, 0.95F, 0},
+    {"deepseek-v3", 0.3F, 0.95F, 0},   {"deepseek-r1", 0.6F, 0.95F, 0},
+    {"deepseek-v3.1", 0.6F, 0.95F, 0},
 };
 
 static void take_dialect_advice(sprat_sampling *s, const char *dialect)
@@ -93,6 +96,7 @@ void reply_end(struct reply *a)
 {
     bytes_end(&a->content);
     bytes_end(&a->reasoning);
+    bytes_end(&a->call);
 }
 
 static bool ends_open(const struct bytes *b)
@@ -112,11 +116,55 @@ static int show_piece(struct reply *a, const sprat_event *event, bool quiet)
         (void)term_write(stderr, STYLE_PLAIN, "\n\n", ends_open(&a->reasoning) ? 2 : 1);
     if (!bytes_add(thought ? &a->reasoning : &a->content, event->text, event->text_len))
         return fail("no memory for the answer");
+    a->after_call = a->after_call && thought;
     if (thought && !quiet)
         (void)term_write(stderr, STYLE_DIM, event->text, event->text_len);
     if (!thought && !term_write(stdout, STYLE_PLAIN, event->text, event->text_len))
         return fail("cannot write to stdout");
     return 0;
+}
+
+/* Text as a JSON string, quotes included. */
+static bool call_add_string(struct bytes *b, const char *text, size_t len)
+{
+    bool good = bytes_add(b, "\"", 1);
+    for (size_t i = 0; i < len && good; i++) {
+        char escaped[8];
+        unsigned char byte = (unsigned char)text[i];
+        bool plain = byte >= 0x20 && byte != '"' && byte != '\\';
+        (void)snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+        good = plain ? bytes_add(b, &text[i], 1) : bytes_add(b, escaped, 6);
+    }
+    return good && bytes_add(b, "\"", 1);
+}
+
+/* A call of a tool, kept until it is whole, then shown as one line of JSON. 0, or 1 after fail. */
+static int show_call(struct reply *a, const sprat_event *event)
+{
+    static const char name[] = "{\"name\": ", arguments[] = ", \"arguments\": ", end[] = "}\n";
+    bool good = true;
+    if (event->type == SPRAT_EVENT_CALL) {
+        a->call.len = 0;
+        if (a->content.len == 0 && a->reasoning.len == 0 && !a->after_call)
+            a->first_seconds = now_seconds() - a->started;
+        good = bytes_add(&a->call, name, sizeof name - 1) &&
+               call_add_string(&a->call, event->text, event->text_len) &&
+               bytes_add(&a->call, arguments, sizeof arguments - 1);
+    } else if (event->type == SPRAT_EVENT_ARGUMENTS) {
+        good = bytes_add(&a->call, event->text, event->text_len);
+    } else if (event->reason == SPRAT_CALL_WHOLE) {
+        /* Line ends can only stand between the values. */
+        for (size_t i = 0; i < a->call.len; i++)
+            if (a->call.data[i] == '\n' || a->call.data[i] == '\r')
+                a->call.data[i] = ' ';
+        good = bytes_add(&a->call, end, sizeof end - 1);
+        bool open = ends_open(&a->content) && !a->after_call;
+        if (good && ((open && !term_write(stdout, STYLE_PLAIN, "\n", 1)) ||
+                     !term_write(stdout, STYLE_PLAIN, a->call.data, a->call.len)))
+            return fail("cannot write to stdout");
+        a->after_call = true;
+    }
+    return good ? 0 : fail("no memory for a tool call");
 }
 
 static void show_warning(const sprat_event *event, bool quiet)
@@ -149,6 +197,10 @@ static int take_event(struct reply *a, const sprat_event *event, bool quiet)
     case SPRAT_EVENT_TEXT:
     case SPRAT_EVENT_REASONING:
         return show_piece(a, event, quiet);
+    case SPRAT_EVENT_CALL:
+    case SPRAT_EVENT_ARGUMENTS:
+    case SPRAT_EVENT_CALL_END:
+        return show_call(a, event);
     case SPRAT_EVENT_WARNING:
         show_warning(event, quiet);
         return 0;
@@ -180,7 +232,7 @@ enum reply_end reply_show(struct reply *a, struct loaded *l, bool quiet)
     take_figures(a, l);
     if (bad)
         return REPLY_FAILED;
-    if (ends_open(&a->content) && !term_write(stdout, STYLE_PLAIN, "\n", 1)) {
+    if (ends_open(&a->content) && !a->after_call && !term_write(stdout, STYLE_PLAIN, "\n", 1)) {
         (void)fail("cannot write to stdout");
         return REPLY_FAILED;
     }

@@ -6,6 +6,8 @@
 
 struct reply {
     struct bytes content, reasoning;
+    struct bytes call; /* the open or the last call of a tool, as it is shown */
+    bool after_call;   /* a call was shown, and no text since */
     uint64_t n_prompt, n_reused, n_generated;
     double first_seconds; /* until the first text */
     double decode_rate;   /* tokens a second after the prompt; 0: not known */
@@ -25,7 +27,8 @@ int reply_sampling(const struct loaded *l, const struct options *o, const char *
 void reply_begin(struct reply *a, const struct loaded *l);
 
 /* Shows the answer to what the session holds, and ends it with a newline if it has none: text on
- * stdout, reasoning dimmed on stderr unless quiet. REPLY_FAILED: fail was called. */
+ * stdout, calls of tools each as a line of JSON, reasoning dimmed on stderr unless quiet.
+ * REPLY_FAILED: fail was called. */
 enum reply_end reply_show(struct reply *a, struct loaded *l, bool quiet);
 
 /* "42 tokens, first after 0.21 s, then 35.2 tok/s; memory 130 MiB, 35 MiB of it allocated". out:

@@ -44,6 +44,7 @@ def usage():
         ['run', s.model, 'a', *['--stop=x'] * 17], ['run', s.model, 'a', '--kv', 'f64'],
         ['run', s.model, 'a', '--think', ''],
         ['run', s.model, 'a', '--raw=1'], ['run', s.model, 'a', '--raw', '--system', 'x'],
+        ['run', s.model, 'a', '--raw', '--tools', 'x'], ['chat', s.model, '--tools', 'x'],
         ['run', s.model, 'a', '--budget', '12X'], ['run', s.model, 'a', '--budget', 'M'],
         ['run', s.model, 'a', '--cpu', 'abacus'], ['tokenize', s.model, '--special=yes'],
         ['eval', 'nll', s.model, '--tokens', IDS, '--window', '1'],
@@ -52,6 +53,13 @@ def usage():
         ['eval', 'nll', s.model, '--tokens', IDS, '--chunk', '4097'],
     ]
     return [problem for case in cases for problem in refused(s.run(*case), ' '.join(case))]
+
+
+def tools():
+    path = s.write('tools.json', b'[{"type": "function", "function": {"name": "f"}}]')
+    return refused(s.run('run', s.model, 'a', '--tools', path), 'tools for a model that knows none', 'chatml-smollm2') + \
+        refused(s.run('run', s.model, 'a', '--tools', s.write('bad.json', b'[')), 'tools that are no JSON', 'JSON') + \
+        refused(s.run('run', s.model, 'a', '--tools', s.path('nowhere.json')), 'tools that are not there', 'nowhere.json')
 
 
 def one_line_whatever_the_bytes():
@@ -184,6 +192,6 @@ def interrupted():
 
 
 sys.exit(tap.run([
-    ('usage', usage), ('one line whatever the bytes', one_line_whatever_the_bytes), ('model files', files),
+    ('usage', usage), ('tools', tools), ('one line whatever the bytes', one_line_whatever_the_bytes), ('model files', files),
     ('unsuitable models', unsuitable_models), ('token files', token_files), ('unwritable output', unwritable),
     ('closed stdin', closed_stdin), ('refusals of the library', library_refusals), ('interrupted', interrupted)]))
