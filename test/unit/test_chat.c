@@ -787,6 +787,40 @@ START_TEST(parser_survives_no_memory)
 }
 END_TEST
 
+/* The same for calls, one of which is read anew. */
+START_TEST(calls_survive_no_memory)
+{
+    static const char *const pieces[] = {
+        "a<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁s", "ep｜>{\"k\": [1",
+        ", 2]} <｜tool▁call▁end｜><｜tool▁call▁begin｜>g<｜tool▁sep｜>{\"<｜tool▁calls▁end｜>",
+        " \n b", "c"};
+    for (long n = 0; n < 40; n++) {
+        struct sprat__mem mem;
+        struct sprat__err err;
+        struct sprat__parser *parser;
+        struct answer answer = {.done = 0};
+        long left = 1, refused = 0;
+        mem_with(&mem, &left);
+        const struct sprat__dialect *dialect = sprat__dialect_by_name("deepseek-v3.1");
+        ck_assert_int_eq(sprat__parser_create(&parser, &mem, dialect, false, &err), SPRAT_OK);
+        for (int i = 0; i < 5; i++) {
+            left = n;
+            while (sprat__parser_feed(parser, pieces[i], strlen(pieces[i]), i == 4, &err) !=
+                   SPRAT_OK) {
+                ck_assert_int_eq(err.status, SPRAT_NO_MEMORY);
+                take_events(parser, &answer);
+                left = ++refused;
+            }
+        }
+        take_events(parser, &answer);
+        ck_assert_str_eq(answer.calls, "f({\"k\": [1, 2]})\ng({\"<｜tool▁calls▁end｜> !bad\n");
+        ck_assert_str_eq(answer.content, "a \n bc");
+        sprat__parser_destroy(parser);
+        ck_assert_uint_eq(mem.now, 0);
+    }
+}
+END_TEST
+
 START_TEST(render_survives_no_memory)
 {
     struct conversation c = {.chat = {.size = sizeof c.chat}};
@@ -835,6 +869,7 @@ int main(void)
     tcase_add_loop_test(tests, gives_whole_characters, 0, 2);
     tcase_add_test(tests, newlines_are_counted);
     tcase_add_test(tests, parser_survives_no_memory);
+    tcase_add_test(tests, calls_survive_no_memory);
     tcase_add_test(tests, render_survives_no_memory);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
