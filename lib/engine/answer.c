@@ -31,7 +31,8 @@ sprat_status sprat__answer_set_sampling(struct sprat_session *session,
     struct sprat__sampler *sampler = NULL;
     struct sprat__stops *stops = NULL;
     uint32_t n_vocab = session->model->model.config.n_vocab;
-    SPRAT_TRY(sprat__sampler_create(&sampler, &session->mem, sampling, n_vocab, err));
+    SPRAT_TRY(sprat__sampler_create(&sampler, &session->mem, session->step.kernels, sampling,
+                                    n_vocab, err));
     if (sampling && sampling->n_stops > 0 &&
         sprat__stops_create(&stops, &session->mem, sampling->stops, sampling->n_stops, err) !=
             SPRAT_OK) {

@@ -257,8 +257,8 @@ static sprat_status session_fill(struct sprat_session *session, struct sprat__er
                                                   &session->step.magnitude, err);
     sprat__fpstate_leave(&saved);
     SPRAT_TRY(status);
-    SPRAT_TRY(
-        sprat__sampler_create(&session->sampler, &session->mem, NULL, model->config.n_vocab, err));
+    SPRAT_TRY(sprat__sampler_create(&session->sampler, &session->mem, session->step.kernels,
+                                    NULL, model->config.n_vocab, err));
     return sprat__answer_init(session, err);
 }
 

@@ -29,16 +29,6 @@ static void order_build(const float *values, int32_t *ids, size_t n)
         order_sink(values, ids, n, i);
 }
 
-int32_t sprat__order_first(const float *values, uint32_t n)
-{
-    uint32_t first = 0;
-    for (uint32_t i = 1; i < n; i++) {
-        if (values[i] > values[first])
-            first = i;
-    }
-    return (int32_t)first;
-}
-
 void sprat__order_select(const float *values, uint32_t n, int32_t *ids, uint32_t k)
 {
     for (uint32_t i = 0; i < k; i++)

@@ -12,9 +12,6 @@ static inline bool sprat__order_before(const float *values, int32_t a, int32_t b
     return values[a] > values[b] || (values[a] == values[b] && a < b);
 }
 
-/* The first of all n > 0. */
-int32_t sprat__order_first(const float *values, uint32_t n);
-
 /* Puts the first k of all n (0 < k <= n) into ids, the last of them at ids[0], the rest in no
  * order. */
 void sprat__order_select(const float *values, uint32_t n, int32_t *ids, uint32_t k);

@@ -28,6 +28,7 @@ static const double sampler_least_exponent = -60.0;
 
 struct sprat__sampler {
     struct sprat__mem *mem;
+    const struct sprat__kernels *kernels;
     struct sprat_sampling settings; /* its pointers lie in this block */
     uint32_t n_vocab;
     double scale;    /* the weight of the most likely token: a power of two, times n_vocab < 2^63 */
@@ -117,6 +118,7 @@ static void sampler_copy(struct sprat__sampler *sampler, const struct sampler_la
 }
 
 sprat_status sprat__sampler_create(struct sprat__sampler **out, struct sprat__mem *mem,
+                                   const struct sprat__kernels *kernels,
                                    const struct sprat_sampling *settings, uint32_t n_vocab,
                                    struct sprat__err *err)
 {
@@ -134,6 +136,7 @@ sprat_status sprat__sampler_create(struct sprat__sampler **out, struct sprat__me
     if (!sampler)
         return err->status;
     sampler->mem = mem;
+    sampler->kernels = kernels;
     sampler->n_vocab = n_vocab;
     sampler->scale = 0x1p62;
     for (uint64_t n = 1; n < n_vocab; n *= 2)
@@ -158,23 +161,23 @@ const struct sprat_sampling *sprat__sampler_settings(const struct sprat__sampler
 
 /* ---- adjusted logits ------------------------------------------------------------------------- */
 
-/* Refuses what is no logit: NaN and +infinity, and a row of nothing but -infinity. */
-static sprat_status sampler_check_logits(const float *logits, uint32_t n_vocab,
+/* Refuses what is no logit: NaN and +infinity. */
+static sprat_status sampler_check_logits(const struct sprat__sampler *sampler, const float *logits,
                                          struct sprat__err *err)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < n_vocab; i++) {
-        if (!(logits[i] <= FLT_MAX)) {
-            char number[SPRAT__NUMBER_BYTES];
-            return sprat__fail(err, SPRAT_NUMERIC, "sampling: the logit of token %u is %s", i,
-                               sprat__number(number, (double)logits[i]));
-        }
-        any |= logits[i] >= -FLT_MAX;
-    }
-    if (!any)
-        return sprat__fail(err, SPRAT_NUMERIC,
-                           "sampling: the logits of all %u tokens are -infinity", n_vocab);
-    return SPRAT_OK;
+    if (sampler->kernels->all_at_most_f32(logits, FLT_MAX, sampler->n_vocab))
+        return SPRAT_OK;
+    char number[SPRAT__NUMBER_BYTES];
+    uint32_t i = 0;
+    while (logits[i] <= FLT_MAX)
+        i++;
+    return sprat__fail(err, SPRAT_NUMERIC, "sampling: the logit of token %u is %s", i,
+                       sprat__number(number, (double)logits[i]));
+}
+
+static int32_t sampler_first(const struct sprat__sampler *sampler, const float *values)
+{
+    return (int32_t)sampler->kernels->first_f32(values, sampler->n_vocab);
 }
 
 /* Rounds to binary32, but a finite number stays finite: only a bias of -infinity forbids. */
@@ -398,7 +401,7 @@ static double sampler_log_sum(const float *logits, uint32_t n, double best)
 static void sampler_report(struct sprat__sampler *sampler, const float *logits,
                            struct sprat_sample *out)
 {
-    double best = (double)logits[sprat__order_first(logits, sampler->n_vocab)];
+    double best = (double)logits[sampler_first(sampler, logits)];
     double log_sum = sampler_log_sum(logits, sampler->n_vocab, best);
     out->logprob = sampler_to_float((double)logits[out->token] - best - log_sum);
     uint32_t n = sampler->settings.n_logprobs;
@@ -421,9 +424,12 @@ static sprat_status sampler_decide(struct sprat__sampler *sampler, const float *
                                    const sprat_token *history, size_t n, sprat_token *out,
                                    struct sprat__err *err)
 {
-    SPRAT_TRY(sampler_check_logits(logits, sampler->n_vocab, err));
+    SPRAT_TRY(sampler_check_logits(sampler, logits, err));
     const float *values = sampler_adjust(sampler, logits, history, n);
-    int32_t best = sprat__order_first(values, sampler->n_vocab);
+    int32_t best = sampler_first(sampler, values);
+    if (values[best] < -FLT_MAX && logits[sampler_first(sampler, logits)] < -FLT_MAX)
+        return sprat__fail(err, SPRAT_NUMERIC,
+                           "sampling: the logits of all %u tokens are -infinity", sampler->n_vocab);
     if (values[best] < -FLT_MAX)
         return sprat__fail(err, SPRAT_NUMERIC,
                            "sampling: the biases forbid every token the logits allow");

@@ -5,13 +5,16 @@
 #define SPRAT__SAMPLER_H
 
 #include "base/alloc.h"
+#include "kernel/kernel.h"
 
 /* Settings, copied and checked, with the scratch a draw needs. */
 struct sprat__sampler;
 
-/* settings: imported, zero tail; may be NULL (greedy). 0 < n_vocab <= INT32_MAX. INVALID names the
+/* kernels: of the context, which outlives the sampler. settings: imported, zero tail; may be NULL
+ * (greedy). 0 < n_vocab <= INT32_MAX. INVALID names the
  * field, its range and the value. Arrays and texts are copied. */
 sprat_status sprat__sampler_create(struct sprat__sampler **out, struct sprat__mem *mem,
+                                   const struct sprat__kernels *kernels,
                                    const struct sprat_sampling *settings, uint32_t n_vocab,
                                    struct sprat__err *err);
 void sprat__sampler_destroy(struct sprat__sampler *sampler); /* wipes; NULL is allowed */

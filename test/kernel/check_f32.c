@@ -1,6 +1,8 @@
 /* Checks of the kernels on binary32 and binary16: products, rows, conversions, unpacking. */
 #include "checkkernel.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +98,45 @@ ROW_VOID(axpy_f32, y, at->factor, at->x, at->n)
 ROW_VOID(scale_f32, y, at->factor, at->n)
 ROW_VOID(rope_adjacent_f32, y, at->x, at->z, at->n & ~(size_t)1)
 ROW_VOID(rope_halves_f32, y, at->x, at->z, at->n & ~(size_t)1)
+
+static bool one_first_f32(struct row_case *at)
+{
+    /* The largest more than once, and NaN among them. */
+    size_t n = at->n;
+    if (n > 2 && at->factor > 0) {
+        at->y[n / 2] = at->y[check_random() % n];
+        at->y[check_random() % n] = NAN;
+    }
+    size_t first = at->pair->scalar->first_f32(at->y, n);
+    size_t tested = at->pair->tested->first_f32(at->y, n);
+    return first == tested || check_differs("element %zu, not %zu", tested, first);
+}
+
+static bool check_first_f32(const struct check_pair *pair, const char *row)
+{
+    (void)row;
+    return all_rows(pair, one_first_f32);
+}
+
+static bool one_all_at_most_f32(struct row_case *at)
+{
+    float limits[] = {at->n ? sprat__max_f32_scalar(at->x, at->n) : 0.0f, 0.0f, FLT_MAX, 3.99f};
+    for (size_t i = 0; i < 4; i++) {
+        if (at->n > 2 && i == 3)
+            at->y[check_random() % at->n] = NAN;
+        const float *x = i == 3 ? at->y : at->x;
+        if (at->pair->scalar->all_at_most_f32(x, limits[i], at->n) !=
+            at->pair->tested->all_at_most_f32(x, limits[i], at->n))
+            return check_differs("limit %a", (double)limits[i]);
+    }
+    return true;
+}
+
+static bool check_all_at_most_f32(const struct check_pair *pair, const char *row)
+{
+    (void)row;
+    return all_rows(pair, one_all_at_most_f32);
+}
 
 static bool one_rms_norm_f32(struct row_case *at)
 {
@@ -360,6 +401,8 @@ BENCH_ROW(scale_f32, (void)y, y, 1.0f, N)
 BENCH_ROW(f32_to_f16, (void)y, (uint16_t *)(void *)y, x, N)
 BENCH_ROW(f16_to_f32, (void)y, y, (const uint16_t *)(const void *)x, N)
 BENCH_ROW(max_f32, (void)y, x, N)
+BENCH_ROW(first_f32, (void)y, x, N)
+BENCH_ROW(all_at_most_f32, (void)y, x, 4.5f, N)
 BENCH_ROW(silu_mul_f32, memcpy(y, x, N * sizeof *x), y, x, N)
 BENCH_ROW(exp_sum_f32, memcpy(y, x, N * sizeof *x), y, 4.0f, N)
 BENCH_ROW(rms_norm_f32, (void)y, y, x, x, N, 1e-6f)
@@ -385,6 +428,8 @@ const struct check checks_f32[] = {
     CHECK_BENCH(scale_f32),
     CHECK_BENCH(exp_sum_f32),
     CHECK_BENCH(max_f32),
+    CHECK_BENCH(first_f32),
+    CHECK_BENCH(all_at_most_f32),
     CHECK(rope_adjacent_f32),
     CHECK(rope_halves_f32),
     CHECK_BENCH(f32_to_f16),

@@ -18,6 +18,8 @@ static struct sprat__mem mem;
 static struct sprat__err err;
 static uint64_t random_counter;
 
+static struct sprat__kernels kernels; /* the best of this CPU */
+
 static uint64_t random_bits(void)
 {
     return sprat__random_at(12345, random_counter++);
@@ -37,7 +39,7 @@ static struct sprat__sampler *new_sampler(const struct sprat_sampling *settings,
 {
     struct sprat__sampler *sampler;
     sprat__mem_init(&mem, NULL, 0);
-    sprat_status status = sprat__sampler_create(&sampler, &mem, settings, n_vocab, &err);
+    sprat_status status = sprat__sampler_create(&sampler, &mem, &kernels, settings, n_vocab, &err);
     ck_assert_msg(status == SPRAT_OK, "%s", err.message);
     ck_assert_uint_eq(mem.now, sprat__sampler_bytes(settings, n_vocab));
     return sampler;
@@ -636,7 +638,7 @@ START_TEST(order_is_total)
             reference_order[i] = (int)i;
         }
         qsort(reference_order, n, sizeof *reference_order, compare_ids);
-        ck_assert_int_eq(sprat__order_first(reference_values, n), reference_order[0]);
+        ck_assert_int_eq((int)kernels.first_f32(reference_values, n), reference_order[0]);
         sprat__order_select(reference_values, n, ids, k);
         ck_assert_int_eq(ids[0], reference_order[k - 1]);
         sprat__order_sort(reference_values, ids, k);
@@ -684,7 +686,7 @@ static void refused(const struct sprat_sampling *s, const char *words)
 {
     struct sprat__sampler *sampler = (void *)&mem;
     sprat__mem_init(&mem, NULL, 0);
-    ck_assert_int_eq(sprat__sampler_create(&sampler, &mem, s, 100, &err), SPRAT_INVALID);
+    ck_assert_int_eq(sprat__sampler_create(&sampler, &mem, &kernels, s, 100, &err), SPRAT_INVALID);
     ck_assert_ptr_null(sampler);
     ck_assert_int_eq(err.status, SPRAT_INVALID);
     ck_assert_msg(strstr(err.message, words), "\"%s\" lacks \"%s\"", err.message, words);
@@ -792,7 +794,8 @@ START_TEST(failing_to_allocate_leaves_nothing)
     s.presence_penalty = 0.5f;
     struct sprat__sampler *sampler = (void *)&mem;
     sprat__mem_init(&mem, NULL, sprat__sampler_bytes(&s, 5000) - 1);
-    ck_assert_int_eq(sprat__sampler_create(&sampler, &mem, &s, 5000, &err), SPRAT_OVER_BUDGET);
+    ck_assert_int_eq(sprat__sampler_create(&sampler, &mem, &kernels, &s, 5000, &err),
+                     SPRAT_OVER_BUDGET);
     ck_assert_ptr_null(sampler);
     ck_assert_uint_eq(mem.now, 0);
     sprat__sampler_destroy(NULL);
@@ -818,6 +821,9 @@ END_TEST
 
 int main(void)
 {
+    struct sprat__cpu cpu;
+    sprat__cpu_detect(&cpu);
+    sprat__kernels_init(&kernels, &cpu, NULL);
     Suite *suite = suite_create("sampler");
     TCase *tests = tcase_create("sampler");
     tcase_set_timeout(tests, 60);

@@ -62,6 +62,30 @@ float sprat__max_f32_scalar(const float *x, size_t n)
     return max + 0.0f;
 }
 
+size_t sprat__first_f32_scalar(const float *x, size_t n)
+{
+    float max = -INFINITY;
+    size_t first = 0;
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        if (any ? x[i] > max : x[i] >= max) {
+            max = x[i];
+            first = i;
+            any = true;
+        }
+    }
+    return first;
+}
+
+bool sprat__all_at_most_f32_scalar(const float *x, float limit, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(x[i] <= limit))
+            return false;
+    }
+    return true;
+}
+
 void sprat__rope_adjacent_f32_scalar(float *x, const float *cosine, const float *sine, size_t n)
 {
     for (size_t i = 0; i < n / 2; i++)

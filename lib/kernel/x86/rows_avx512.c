@@ -49,6 +49,12 @@ static inline SPRAT__AVX512 __m128 lanes_sum4_avx512(__m512 (*lanes)[1])
     return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, one));
 }
 
+static inline SPRAT__AVX512 void store_halves_avx512(uint16_t *p, __m512 v)
+{
+    __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+    _mm256_storeu_si256((void *)p, halves);
+}
+
 /* Each of the lower or upper half twice. */
 static inline SPRAT__AVX512 __m512 twice_low_avx512(__m512 v)
 {
@@ -69,15 +75,14 @@ static inline SPRAT__AVX512 __m512 twice_high_avx512(__m512 v)
 #define VEC_WIDTH    2
 #define VEC_HAS_HALF 1
 
-#define VEC_ZERO()              _mm512_setzero_ps()
-#define VEC_SET(x)              _mm512_set1_ps(x)
-#define VEC_LOAD(p)             _mm512_loadu_ps(p)
-#define VEC_STORE(p, v)         _mm512_storeu_ps(p, v)
-#define VEC_LOAD_SOME(p, n)     _mm512_maskz_loadu_ps(some_avx512(n), p)
-#define VEC_STORE_SOME(p, v, n) _mm512_mask_storeu_ps(p, some_avx512(n), v)
-#define VEC_OF_HALVES(p)        _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(p)))
-#define VEC_STORE_HALVES(p, v)                                                                     \
-    _mm256_storeu_si256((void *)(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))
+#define VEC_ZERO()               _mm512_setzero_ps()
+#define VEC_SET(x)               _mm512_set1_ps(x)
+#define VEC_LOAD(p)              _mm512_loadu_ps(p)
+#define VEC_STORE(p, v)          _mm512_storeu_ps(p, v)
+#define VEC_LOAD_SOME(p, n)      _mm512_maskz_loadu_ps(some_avx512(n), p)
+#define VEC_STORE_SOME(p, v, n)  _mm512_mask_storeu_ps(p, some_avx512(n), v)
+#define VEC_OF_HALVES(p)         _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(p)))
+#define VEC_STORE_HALVES(p, v)   store_halves_avx512(p, v)
 #define VEC_ADD(a, b)            _mm512_add_ps(a, b)
 #define VEC_SUB(a, b)            _mm512_sub_ps(a, b)
 #define VEC_MUL(a, b)            _mm512_mul_ps(a, b)
