@@ -229,27 +229,7 @@ static void linear_multiply(const struct linear_job *job, const struct sprat__we
                               x_stride, step->n, job->n_k);
 }
 
-/* A fine product in integers for one row of activations: some rows of weights come from memory for
- * the first part and are still near for the rest, which is faster than both parts at once. */
-static void linear_multiply_twice(const struct linear_job *job, const struct sprat__weight *weight,
-                                  float *y, size_t first, size_t n_rows)
-{
-    enum { NEAR_ROWS = 64 };
-    const struct sprat__kernels *kernels = job->step->kernels;
-    sprat__matmul_i8_fn *matmul = kernels->matmul_i8[weight->type];
-    enum sprat__form form = linear_form(job->step, weight);
-    struct sprat__acts rest = linear_acts(job, form, 1);
-    float part[NEAR_ROWS];
-    for (size_t row = first; row < first + n_rows; row += NEAR_ROWS) {
-        size_t left = first + n_rows - row, n = left < NEAR_ROWS ? left : NEAR_ROWS;
-        const uint8_t *data = weight->data + row * weight->row_bytes;
-        matmul(y + row, n, data, weight->row_bytes, n, &job->step->acts[form], 1, job->n_k);
-        matmul(part, n, data, weight->row_bytes, n, &rest, 1, job->n_k);
-        kernels->add_f32(y + row, part, n);
-    }
-}
-
-/* The same for any number: with what rounding left of the activations too. For few
+/* The same for a fine product in integers: with what rounding left of the activations too. For few
  * rows of activations both products are one, for more the rest follows in parts. */
 static void linear_multiply_fine(const struct linear_job *job, const struct sprat__weight *weight,
                                  float *y, size_t y_stride, size_t first, size_t n_rows)
@@ -260,10 +240,6 @@ static void linear_multiply_fine(const struct linear_job *job, const struct spra
     enum sprat__form form = linear_form(job->step, weight);
     size_t n = job->step->n, end = first + n_rows;
     float part[FLOATS];
-    if (n == 1) {
-        linear_multiply_twice(job, weight, y, first, n_rows);
-        return;
-    }
     if (2 * n * LINEAR_UNIT_ROWS <= FLOATS) {
         size_t most = FLOATS / (2 * n) / LINEAR_UNIT_ROWS * LINEAR_UNIT_ROWS;
         for (size_t row = first; row < end; row += most) {
