@@ -25,6 +25,8 @@ struct sprat__acts {
     uint8_t *shift; /* n_k / 32 a row; blocks of 256 only */
 };
 
+/* Rows of kernel.def, matmul_i8. Any ranges of rows give the same bits; multiples of 32 waste none,
+ * and one column is fastest in ranges of 256 and more, as weights are asked for ahead. */
 typedef void sprat__matmul_i8_fn(float *y, size_t y_stride, const uint8_t *w, size_t row_bytes,
                                  size_t n_rows, const struct sprat__acts *x, size_t n_columns,
                                  size_t n_k);
