@@ -7,6 +7,14 @@
 
 #include "kernel/kernel.h"
 
+/* Without optimisation a compiler keeps every value of the inlined loops on the stack, up to half a
+ * megabyte for one function, more than a thread of the pool has: such builds have the scalar C. */
+#if defined(__OPTIMIZE__)
+#define SPRAT__I8_SETS 1
+#else
+#define SPRAT__I8_SETS 0
+#endif
+
 /* A slice is 256 values of k: one block of 256, or up to eight of 32. */
 enum { SPRAT__I8_SLICE = 256, SPRAT__I8_COLUMNS_MOST = 6 };
 

@@ -1,6 +1,7 @@
 /* Owns the choice of kernels. A set is a cap, never a demand: the table starts from the scalar C,
  * and every set up to the cap that this CPU has all of overlays it. Not a ladder: a CPU may have a
  * set without having those before it. */
+#include "kernel/i8.h"
 #include "kernel/kernel.h"
 #include "kernel/x86/x86.h"
 
@@ -16,20 +17,25 @@
 #else
 #define KERNEL_X86(functions) NULL
 #endif
+#if SPRAT__I8_SETS
+#define KERNEL_I8_X86(functions) KERNEL_X86(functions)
+#else
+#define KERNEL_I8_X86(functions) NULL
+#endif
 
 const struct sprat__kernel_set sprat__kernel_sets[] = {
     {"scalar", 0, NULL},
     {"sse41", SPRAT__CPU_SSE41, KERNEL_X86(sprat__kernels_rows_sse41)},
-    {"sse41", SPRAT__CPU_SSE41, KERNEL_X86(sprat__kernels_i8_sse41)},
+    {"sse41", SPRAT__CPU_SSE41, KERNEL_I8_X86(sprat__kernels_i8_sse41)},
     {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_avx2)},
-    {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_i8_avx2)},
+    {"avx2", SPRAT__CPU_AVX2, KERNEL_I8_X86(sprat__kernels_i8_avx2)},
     {"avx2", SPRAT__CPU_AVX2, KERNEL_X86(sprat__kernels_rows_avx2)},
-    {"avxvnni", SPRAT__CPU_AVX2 | SPRAT__CPU_AVXVNNI, KERNEL_X86(sprat__kernels_i8_avxvnni)},
+    {"avxvnni", SPRAT__CPU_AVX2 | SPRAT__CPU_AVXVNNI, KERNEL_I8_X86(sprat__kernels_i8_avxvnni)},
     {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_avx512)},
     {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_rows_avx512)},
-    {"avx512", SPRAT__CPU_AVX512, KERNEL_X86(sprat__kernels_i8_avx512)},
+    {"avx512", SPRAT__CPU_AVX512, KERNEL_I8_X86(sprat__kernels_i8_avx512)},
     {"avx512vnni", SPRAT__CPU_AVX512 | SPRAT__CPU_AVX512VNNI,
-     KERNEL_X86(sprat__kernels_i8_avx512vnni)},
+     KERNEL_I8_X86(sprat__kernels_i8_avx512vnni)},
     {"neon", SPRAT__CPU_NEON, NULL},
     {"dotprod", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, NULL},
     {"i8mm", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD | SPRAT__CPU_I8MM, NULL},

@@ -5,7 +5,7 @@
 #include "kernel/scalar/unpack.h"
 #include "kernel/x86/x86.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && SPRAT__I8_SETS
 #include <immintrin.h>
 #include <string.h>
 
