@@ -3,6 +3,8 @@
  * set without having those before it. */
 #include "kernel/i8.h"
 #include "kernel/kernel.h"
+
+#include "kernel/arm/arm.h"
 #include "kernel/x86/x86.h"
 
 #include <string.h>
@@ -17,10 +19,17 @@
 #else
 #define KERNEL_X86(functions) NULL
 #endif
+#if defined(__aarch64__)
+#define KERNEL_ARM(functions) (&(functions))
+#else
+#define KERNEL_ARM(functions) NULL
+#endif
 #if SPRAT__I8_SETS
 #define KERNEL_I8_X86(functions) KERNEL_X86(functions)
+#define KERNEL_I8_ARM(functions) KERNEL_ARM(functions)
 #else
 #define KERNEL_I8_X86(functions) NULL
+#define KERNEL_I8_ARM(functions) NULL
 #endif
 
 const struct sprat__kernel_set sprat__kernel_sets[] = {
@@ -36,8 +45,10 @@ const struct sprat__kernel_set sprat__kernel_sets[] = {
     {"avx512", SPRAT__CPU_AVX512, KERNEL_I8_X86(sprat__kernels_i8_avx512)},
     {"avx512vnni", SPRAT__CPU_AVX512 | SPRAT__CPU_AVX512VNNI,
      KERNEL_I8_X86(sprat__kernels_i8_avx512vnni)},
-    {"neon", SPRAT__CPU_NEON, NULL},
-    {"dotprod", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, NULL},
+    {"neon", SPRAT__CPU_NEON, KERNEL_ARM(sprat__kernels_rows_neon)},
+    {"neon", SPRAT__CPU_NEON, KERNEL_ARM(sprat__kernels_tiles_neon)},
+    {"neon", SPRAT__CPU_NEON, KERNEL_I8_ARM(sprat__kernels_i8_neon)},
+    {"dotprod", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, KERNEL_I8_ARM(sprat__kernels_i8_dotprod)},
     {"i8mm", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD | SPRAT__CPU_I8MM, NULL},
     {"wasm", SPRAT__CPU_WASM, NULL},
     {NULL, 0, NULL},

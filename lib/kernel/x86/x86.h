@@ -5,6 +5,7 @@
 #define SPRAT__X86_H
 
 #include "kernel/kernel.h"
+#include "kernel/unroll.h"
 
 #if defined(__x86_64__)
 #define SPRAT__SSE41  __attribute__((target("sse4.1")))
@@ -19,16 +20,6 @@ extern const struct sprat__kernels sprat__kernels_i8_sse41, sprat__kernels_i8_av
     sprat__kernels_i8_avxvnni, sprat__kernels_i8_avx512, sprat__kernels_i8_avx512vnni;
 extern const struct sprat__kernels sprat__kernels_rows_sse41, sprat__kernels_rows_avx2;
 extern const struct sprat__kernels sprat__kernels_rows_avx512;
-#endif
-
-/* Asks the compiler to write a loop of up to 16 steps out, so that an array of vectors becomes
- * registers. */
-#if defined(__clang__)
-#define SPRAT__UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define SPRAT__UNROLL _Pragma("GCC unroll 16")
-#else
-#define SPRAT__UNROLL
 #endif
 
 #endif
