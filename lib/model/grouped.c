@@ -4,8 +4,6 @@
  * a row's result depends on that row and its matrix alone. */
 #include "model/step.h"
 
-#include <string.h>
-
 /* Rows of weights in a tile. */
 enum { GROUPED_TILE_ROWS = 64 };
 
@@ -22,38 +20,16 @@ static enum sprat__form grouped_form(const struct sprat__step *step, uint32_t ty
     return step->int8 ? sprat__form_of(type) : SPRAT__FORM_FLOAT;
 }
 
-static struct sprat__acts grouped_acts(const struct grouped_job *job, enum sprat__form form,
-                                       size_t slot)
-{
-    const struct sprat__acts *acts = &job->step->acts[form];
-    size_t at = slot * job->n_k, n_scales = at / (form == SPRAT__FORM_32 ? 32 : 256);
-    return (struct sprat__acts){acts->q + at, acts->scale + n_scales, acts->sums + at / 16,
-                                acts->shift + at / 32};
-}
-
 /* The activations of one slot, in every form that the weights ask for. */
 static void grouped_prepare(void *argument, size_t slot)
 {
     const struct grouped_job *job = argument;
     const struct sprat__grouped *grouped = job->grouped;
-    const struct sprat__kernels *kernels = job->step->kernels;
     size_t row = grouped->rows ? grouped->rows[slot] : slot;
     const float *x = grouped->x + row * grouped->x_stride;
     for (enum sprat__form form = SPRAT__FORM_FLOAT; form < SPRAT__N_FORMS; form++) {
-        if (!(job->forms >> form & 1))
-            continue;
-        if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
-            struct sprat__acts acts = grouped_acts(job, form, slot);
-            if (form == SPRAT__FORM_32)
-                kernels->quantize_32(acts.q, acts.scale, acts.sums, x, job->n_k);
-            else
-                kernels->quantize_256(acts.q, acts.scale, acts.sums, acts.shift, x, job->n_k);
-            continue;
-        }
-        float *out = job->step->rounded[form] + slot * job->n_k;
-        memcpy(out, x, job->n_k * sizeof *x);
-        if (form != SPRAT__FORM_FLOAT)
-            kernels->round_f32(out, job->n_k, form == SPRAT__FORM_F16 ? 13 : 16);
+        if (job->forms >> form & 1)
+            sprat__round_row(job->step, form, job->n_k, x, slot);
     }
 }
 
@@ -67,7 +43,7 @@ static void grouped_multiply(const struct grouped_job *job, const struct sprat__
     const uint8_t *data = weight->data + (part * grouped->part_stride + first) * weight->row_bytes;
     enum sprat__form form = grouped_form(step, weight->type);
     if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
-        struct sprat__acts acts = grouped_acts(job, form, slot);
+        struct sprat__acts acts = sprat__acts_from(step, form, job->n_k, slot);
         step->kernels->matmul_i8[weight->type](y, grouped->y_stride, data, weight->row_bytes,
                                                n_rows, &acts, n, job->n_k);
         return;

@@ -86,12 +86,11 @@ struct linear_job {
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* The activations from row on. */
-static struct sprat__acts linear_acts(const struct linear_job *job, enum sprat__form form,
-                                      size_t row)
+struct sprat__acts sprat__acts_from(const struct sprat__step *step, enum sprat__form form,
+                                    size_t n_k, size_t row)
 {
-    const struct sprat__acts *acts = &job->step->acts[form];
-    size_t at = row * job->n_k, n_scales = at / (form == SPRAT__FORM_32 ? 32 : 256);
+    const struct sprat__acts *acts = &step->acts[form];
+    size_t at = row * n_k, n_scales = at / (form == SPRAT__FORM_32 ? 32 : 256);
     return (struct sprat__acts){acts->q + at, acts->scale + n_scales, acts->sums + at / 16,
                                 acts->shift + at / 32};
 }
@@ -105,14 +104,28 @@ static void linear_quantize(const struct sprat__kernels *kernels, enum sprat__fo
         kernels->quantize_256(out->q, out->scale, out->sums, out->shift, x, n);
 }
 
+void sprat__round_row(const struct sprat__step *step, enum sprat__form form, size_t n_k,
+                      const float *x, size_t row)
+{
+    if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
+        struct sprat__acts acts = sprat__acts_from(step, form, n_k, row);
+        linear_quantize(step->kernels, form, &acts, x, n_k);
+        return;
+    }
+    float *rounded = step->rounded[form] + row * n_k;
+    memcpy(rounded, x, n_k * sizeof *x);
+    if (form != SPRAT__FORM_FLOAT)
+        step->kernels->round_f32(rounded, n_k, form == SPRAT__FORM_F16 ? 13 : 16);
+}
+
 /* What rounding left of row row is rounded like it, block by block. */
 static void linear_quantize_rest(const struct linear_job *job, enum sprat__form form,
                                  const float *x, size_t row)
 {
     enum { PART = 256 };
     const struct sprat__kernels *kernels = job->step->kernels;
-    struct sprat__acts acts = linear_acts(job, form, row);
-    struct sprat__acts rest = linear_acts(job, form, job->step->n + row);
+    struct sprat__acts acts = sprat__acts_from(job->step, form, job->n_k, row);
+    struct sprat__acts rest = sprat__acts_from(job->step, form, job->n_k, job->step->n + row);
     size_t n_block = form == SPRAT__FORM_32 ? 32 : 256;
     for (size_t i = 0; i < job->n_k; i += PART) {
         float left[PART];
@@ -129,22 +142,6 @@ static void linear_quantize_rest(const struct linear_job *job, enum sprat__form 
     }
 }
 
-static void linear_round(const struct linear_job *job, enum sprat__form form, const float *x,
-                         size_t row)
-{
-    const struct sprat__step *step = job->step;
-    if (form == SPRAT__FORM_32 || form == SPRAT__FORM_256) {
-        struct sprat__acts acts = linear_acts(job, form, row);
-        linear_quantize(step->kernels, form, &acts, x, job->n_k);
-        if (job->fine_forms >> form & 1)
-            linear_quantize_rest(job, form, x, row);
-    } else {
-        float *rounded = step->rounded[form] + row * job->n_k;
-        memcpy(rounded, x, job->n_k * sizeof *x);
-        step->kernels->round_f32(rounded, job->n_k, form == SPRAT__FORM_F16 ? 13 : 16);
-    }
-}
-
 /* One row of what goes in: its norm, then every rounding that the weights ask for. */
 static void linear_prepare(void *argument, size_t row)
 {
@@ -158,8 +155,11 @@ static void linear_prepare(void *argument, size_t row)
         x = normed;
     }
     for (enum sprat__form form = SPRAT__FORM_FLOAT + 1; form < SPRAT__N_FORMS; form++) {
-        if (job->forms >> form & 1)
-            linear_round(job, form, x, row);
+        if (!(job->forms >> form & 1))
+            continue;
+        sprat__round_row(job->step, form, job->n_k, x, row);
+        if (job->fine_forms >> form & 1 && (form == SPRAT__FORM_32 || form == SPRAT__FORM_256))
+            linear_quantize_rest(job, form, x, row);
     }
 }
 
@@ -259,7 +259,7 @@ static void linear_multiply_fine(const struct linear_job *job, const struct spra
         for (size_t c = 0; c < n; c += FLOATS / LINEAR_UNIT_ROWS) {
             size_t most = FLOATS / LINEAR_UNIT_ROWS;
             size_t n_columns = n - c < most ? n - c : most;
-            struct sprat__acts rest = linear_acts(job, form, n + c);
+            struct sprat__acts rest = sprat__acts_from(job->step, form, job->n_k, n + c);
             matmul(part, rows, weight->data + row * weight->row_bytes, weight->row_bytes, rows,
                    &rest, n_columns, job->n_k);
             for (size_t i = 0; i < n_columns; i++)

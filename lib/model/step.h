@@ -91,6 +91,13 @@ enum sprat__form sprat__form_of(uint32_t type);
 /* The forms that any weight of the model asks for, as bits. */
 uint32_t sprat__step_forms(const struct sprat__model *model);
 
+/* Rounds a row of n_k floats to what the form asks for, as row row of the step's activations. */
+void sprat__round_row(const struct sprat__step *step, enum sprat__form form, size_t n_k,
+                      const float *x, size_t row);
+/* The rows in 8 bits from row on. form: of blocks. */
+struct sprat__acts sprat__acts_from(const struct sprat__step *step, enum sprat__form form,
+                                    size_t n_k, size_t row);
+
 /* Rows that go into products. */
 struct sprat__input {
     const float *x;
