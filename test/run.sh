@@ -11,7 +11,8 @@ usage: ./test/run.sh [--quick]
 Installs what the tests need (apt-get, where it is to be had), builds and runs:
   gcc      all tests, -Werror
   clang    all tests but those of packages, of the real model and the long runs, -Werror
-  asan     clang, AddressSanitizer and UndefinedBehaviorSanitizer, all but packages and the real model
+  asan     clang, AddressSanitizer and UndefinedBehaviorSanitizer, all but packages, the real
+           model and the long runs
   tsan     clang, ThreadSanitizer, the tests of threads
   arm64    cross-compiled by gcc, on qemu's newest processor: unit, kernels, stored hashes
   arm64v8  the same by clang, on ARMv8.0
@@ -160,7 +161,7 @@ if [ $quick = no ]; then
     export CK_FORK=no
     export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1
-    run asan clang '--no-suite package --no-suite real --timeout-multiplier 4' \
+    run asan clang '--no-suite package --no-suite real --no-suite long --timeout-multiplier 4' \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
     run tsan clang '--suite threads --timeout-multiplier 4' -Db_sanitize=thread -Db_lundef=false
     unset CK_FORK
