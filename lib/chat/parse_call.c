@@ -334,7 +334,7 @@ static struct sprat__span call_tag_text(const struct sprat__parse_tag *tag)
     return (struct sprat__span){tag->text, strlen(tag->text)};
 }
 
-/* A block's end inside a name or arguments: the call's text, for now. */
+/* A block's end inside a name or arguments: the call's text, as yet unsent. */
 static sprat_status call_possible_end(struct sprat__parser *parser,
                                       const struct sprat__parse_tag *tag, struct sprat__err *err)
 {

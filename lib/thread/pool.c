@@ -3,7 +3,7 @@
  * can always finish an operation alone. A worker takes part only if it comes while the operation is
  * open, and the caller waits only for those that took part; so a worker that sleeps, or that the
  * system does not run, holds up nobody. Idle threads use no processor time: after POOL_SPIN_NS
- * without work they sleep. No more are woken than there are processors, however many there are: one
+ * without work they sleep. No more come in than there are processors, however many there are: one
  * that takes a tile and then waits for a processor would hold up all others. */
 #include "thread/pool.h"
 
@@ -35,7 +35,7 @@ struct pool_crew {
     const _Atomic int32_t *cancel;
     struct sprat__mutex lock; /* for sleeping only */
     uint32_t n_called;        /* sleepers that shall wake, and have not yet; under the lock */
-    uint32_t n_at_once;       /* workers that may be awake */
+    uint32_t n_at_once;       /* workers that may be inside */
     struct sprat__condition work, done;
     uint32_t n_workers;
     struct sprat__thread workers[];
@@ -131,6 +131,8 @@ static bool pool_come_in(struct pool_crew *crew, uint32_t *seen, bool *slept)
         uint64_t gate = atomic_load_explicit(&crew->gate, memory_order_acquire);
         if (gate & POOL_STOP)
             return false;
+        if (pool_is_new(gate, *seen) && (gate & POOL_COUNT) >= crew->n_at_once)
+            *seen = (uint32_t)(gate >> POOL_ROUND); /* enough are inside: the next, perhaps */
         if (pool_is_new(gate, *seen)) {
             if (atomic_compare_exchange_weak_explicit(&crew->gate, &gate, gate + 1,
                                                       memory_order_acquire, memory_order_relaxed)) {
