@@ -32,11 +32,11 @@ static bool is_routed(const struct sprat__gguf_tensor *tensor)
     return false;
 }
 
-void work_of(struct work *out, const sprat_session *session)
+static void work_of_shape(struct work *out, const struct sprat__model *model,
+                          const struct sprat__session_shape *shape)
 {
-    const struct sprat__model *model = &session->model->model;
     const struct sprat__config *config = &model->config;
-    struct sprat__kv_shape kv = sprat__model_kv_shape(model, session->shape.element_bytes);
+    struct sprat__kv_shape kv = sprat__model_kv_shape(model, shape->element_bytes);
     memset(out, 0, sizeof *out);
     out->experts_used = 1;
     if (config->moe.n_experts)
@@ -57,9 +57,24 @@ void work_of(struct work *out, const sprat_session *session)
         (double)kv.n_layers * kv.n_heads * ((double)kv.key_dim + kv.value_dim) * kv.element_bytes;
     out->attention_products =
         (double)config->n_layers * config->n_heads * ((double)config->key_dim + config->value_dim);
-    out->chunk = (uint32_t)session->shape.n_chunk;
-    out->int8 = session->shape.int8;
-    out->kv_f32 = session->shape.element_bytes == sizeof(float);
+    out->chunk = (uint32_t)shape->n_chunk;
+    out->int8 = shape->int8;
+    out->kv_f32 = shape->element_bytes == sizeof(float);
+}
+
+void work_of(struct work *out, const sprat_session *session)
+{
+    work_of_shape(out, &session->model->model, &session->shape);
+}
+
+bool work_of_model(struct work *out, const sprat_model *model, const sprat_session_options *options)
+{
+    struct sprat__session_shape shape;
+    struct sprat__err ignored;
+    if (sprat__session_shape(&shape, &model->model, options, &ignored) != SPRAT_OK)
+        return false;
+    work_of_shape(out, &model->model, &shape);
+    return true;
 }
 
 /* Weights of the layers that n tokens at once read: of the experts as many as chance would have. */

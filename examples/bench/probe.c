@@ -47,6 +47,11 @@ double probe_own_time(void)
     return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
+double probe_now(void)
+{
+    return clock_seconds(CLOCK_MONOTONIC);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 struct crew {

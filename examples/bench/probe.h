@@ -39,6 +39,8 @@ double probe_crew(unsigned n_threads, void (*part)(void *argument, unsigned thre
 
 /* Seconds this thread has computed: what others do on the processor meanwhile does not count. */
 double probe_own_time(void);
+/* Seconds of the clock that never goes back. */
+double probe_now(void);
 
 /* The buffer, filled with bytes from 0x20 to 0x3f, so that scales of every type of weights are
  * ordinary numbers. */

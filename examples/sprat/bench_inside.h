@@ -53,6 +53,9 @@ struct work {
 };
 
 void work_of(struct work *out, const sprat_session *session);
+/* Of a session that is not made. false: there could be none. */
+bool work_of_model(struct work *out, const sprat_model *model,
+                   const sprat_session_options *options);
 
 /* Operations and bytes of n tokens after n_held others: one by one with logits after each, or as a
  * prompt with logits after the last. */
@@ -79,5 +82,43 @@ struct kernel_figure {
  * figure in order; anything but 0 ends it. The result is take's, or -1: no memory. */
 int kernel_figures(struct probe *probe, uint32_t n_runs,
                    int (*take)(void *user, const struct kernel_figure *figure), void *user);
+
+/* ---- models that are not there: shapes.c, outline.c, stage.c, forecast.c ----------------------
+ */
+
+/* The named shapes; NULL behind the last. title: NULL if there is none of that name. */
+const char *shape_name(size_t i);
+const char *shape_title(const char *name);
+/* Whether weights can be of this type, or of this mix of types, by name. */
+bool shape_has_type(const char *type);
+
+/* What a model is made of, but for its weights. NULL: no memory. */
+struct outline;
+struct outline *outline_of_shape(const char *name, const char *type);
+struct outline *outline_of_model(const sprat_model *model);
+void outline_destroy(struct outline *outline);
+
+/* Its file, as a source to plan with and to open, but not to compute with. NULL: no memory. */
+struct stage;
+struct stage *stage_of(const struct outline *outline);
+void stage_source(const struct stage *stage, sprat_source *out);
+void stage_destroy(struct stage *stage);
+
+struct forecast_ask {
+    const sprat_session_options *options; /* but for n_ctx */
+    uint32_t depth, n_prefill, n_decode;  /* tokens held before, of the prompt, one by one */
+    uint64_t data_bytes;                  /* of weights made up: many times the caches */
+};
+
+struct forecast {
+    double prefill_seconds, decode_seconds; /* of all tokens, each kind with its logits */
+    uint32_t n_layers;                      /* computed for this */
+};
+
+/* Computes some layers with the context's threads. NO_MEMORY, and what opening a model and its
+ * session give. */
+sprat_status forecast_make(struct forecast *out, const struct outline *outline,
+                           sprat_context *context, const struct forecast_ask *ask,
+                           sprat_error *error);
 
 #endif

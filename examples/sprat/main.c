@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"run", "answer one question", run_main},
     {"chat", "talk in a terminal", chat_main},
     {"info", "what a model file is, and the memory it needs", info_main},
+    {"plan", "memory and speed to expect of a model, there or not", plan_main},
     {"tokenize", "text from stdin to token ids", tokenize_main},
     {"detokenize", "token ids from stdin to bytes", detokenize_main},
     {"eval", "logits, greedy tokens or likelihood of given tokens", eval_main},

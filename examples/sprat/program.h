@@ -73,6 +73,7 @@ void loaded_end(struct loaded *l);
 int run_main(int argc, char **argv);
 int chat_main(int argc, char **argv);
 int info_main(int argc, char **argv);
+int plan_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int detokenize_main(int argc, char **argv);
 int eval_main(int argc, char **argv);

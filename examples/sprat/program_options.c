@@ -110,6 +110,12 @@ static const struct option_row option_rows[N_OPTIONS] = {
                  NULL},
     [OPT_KERNELS] = {"--kernels", NULL, "every kernel of every set of instructions instead",
                      KIND_FLAG, 0, 0, 0, NULL},
+    [OPT_TYPE] = {"--type", "TYPE", "of a named shape's weights (default: q4_k_m)", KIND_TEXT,
+                  AT(type), 0, 0, NULL},
+    [OPT_MEMORY] = {"--memory", NULL, "tell the memory only, and at once", KIND_FLAG, 0, 0, 0,
+                    NULL},
+    [OPT_DEPTH] = {"--depth", "N", "tokens held before (default: 0)", KIND_U32, AT(depth), 0,
+                   INT32_MAX, NULL},
 };
 
 bool parse_number(uint64_t *out, const char *text, size_t len, uint64_t min, uint64_t max)

@@ -45,6 +45,9 @@ enum {
     OPT_TOLERANCE,
     OPT_SVG,
     OPT_KERNELS,
+    OPT_TYPE,
+    OPT_DEPTH,
+    OPT_MEMORY,
     N_OPTIONS
 };
 
@@ -69,11 +72,11 @@ struct options {
     uint64_t given; /* OPT_BIT of each option that stood there */
     const char *arguments[MAX_ARGUMENTS];
     int n_arguments;
-    const char *cpu, *system, *tools, *tokens, *out, *compare, *svg;
+    const char *cpu, *system, *tools, *tokens, *out, *compare, *svg, *type;
     const char *stops[MAX_STOPS];
     uint64_t budget, seed, buffer;
     uint32_t threads, ctx, chunk, top_k, max_tokens, n, window, n_stops;
-    uint32_t prefill, decode, repeats;
+    uint32_t prefill, decode, repeats, depth;
     struct number_list thread_list, chunk_list, depth_list;
     uint32_t numerics, kv; /* SPRAT_NUMERICS_*, SPRAT_KV_* */
     uint32_t think;        /* SPRAT_THINKING_* */

@@ -22,7 +22,7 @@ class Setup:
     """The program, a folder that goes at the end, and the models made in it."""
 
     def __init__(self, sprat, root, real):
-        self.sprat, self.root = sprat, root
+        self.sprat, self.root, self.is_plain = sprat, root, real
         self.real = os.environ.get('SPRAT_TEST_MODEL') if real else None
         self.folder = tempfile.TemporaryDirectory()
         self.maker = load_maker(root)
@@ -73,7 +73,7 @@ def start():
     parser = argparse.ArgumentParser()
     parser.add_argument('--sprat', required=True)
     parser.add_argument('--root', required=True)
-    parser.add_argument('--real', action='store_true', help='use the model of SPRAT_TEST_MODEL too, if there is one')
+    parser.add_argument('--real', action='store_true', help='a build without sanitizers: use the model of SPRAT_TEST_MODEL too, if there is one')
     args = parser.parse_args()
     sys.dont_write_bytecode = True
     return Setup(os.path.abspath(args.sprat), args.root, args.real)
