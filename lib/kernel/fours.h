@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__wasm__)
 typedef float sprat__four_f32 __attribute__((vector_size(16)));
 typedef int32_t sprat__four_i32 __attribute__((vector_size(16)));
 typedef uint32_t sprat__four_u32 __attribute__((vector_size(16)));

@@ -5,6 +5,7 @@
 #include "kernel/kernel.h"
 
 #include "kernel/arm/arm.h"
+#include "kernel/wasm/wasm.h"
 #include "kernel/x86/x86.h"
 
 #include <string.h>
@@ -24,12 +25,19 @@
 #else
 #define KERNEL_ARM(functions) NULL
 #endif
+#if defined(__wasm__)
+#define KERNEL_WASM(functions) (&(functions))
+#else
+#define KERNEL_WASM(functions) NULL
+#endif
 #if SPRAT__I8_SETS
 #define KERNEL_I8_X86(functions) KERNEL_X86(functions)
 #define KERNEL_I8_ARM(functions) KERNEL_ARM(functions)
+#define KERNEL_I8_WASM(functions) KERNEL_WASM(functions)
 #else
 #define KERNEL_I8_X86(functions) NULL
 #define KERNEL_I8_ARM(functions) NULL
+#define KERNEL_I8_WASM(functions) NULL
 #endif
 
 const struct sprat__kernel_set sprat__kernel_sets[] = {
@@ -50,7 +58,9 @@ const struct sprat__kernel_set sprat__kernel_sets[] = {
     {"neon", SPRAT__CPU_NEON, KERNEL_I8_ARM(sprat__kernels_i8_neon)},
     {"dotprod", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD, KERNEL_I8_ARM(sprat__kernels_i8_dotprod)},
     {"i8mm", SPRAT__CPU_NEON | SPRAT__CPU_DOTPROD | SPRAT__CPU_I8MM, NULL},
-    {"wasm", SPRAT__CPU_WASM, NULL},
+    {"wasm", SPRAT__CPU_WASM, KERNEL_WASM(sprat__kernels_rows_wasm)},
+    {"wasm", SPRAT__CPU_WASM, KERNEL_WASM(sprat__kernels_tiles_wasm)},
+    {"wasm", SPRAT__CPU_WASM, KERNEL_I8_WASM(sprat__kernels_i8_wasm)},
     {NULL, 0, NULL},
 };
 
