@@ -83,6 +83,25 @@ static void use_text(const sprat_model *model)
                                sizeof bytes);
 }
 
+/* A second session from the same tokens, and both cut back. */
+static void fork_and_rewind(sprat_session *session)
+{
+    sprat_session *fork;
+    sprat_error error;
+    size_t n = 0;
+    sprat_init(&error, sizeof error);
+    sprat_status status = sprat_session_fork(&fork, session, &error);
+    check_status(status, error.message);
+    if (status != SPRAT_OK)
+        return;
+    sprat_session_tokens(&n, fork, NULL, 0);
+    FUZZ_CHECK(sprat_session_rewind(fork, n / 2) == SPRAT_OK);
+    check_status(sprat_session_accept(fork, 1), sprat_session_error(fork));
+    FUZZ_CHECK(sprat_session_rewind(session, n / 2) == SPRAT_OK);
+    check_status(sprat_session_accept(session, 2), sprat_session_error(session));
+    sprat_session_destroy(fork);
+}
+
 static void use_session(sprat_model *model)
 {
     static const sprat_token tokens[] = {1, 2, 3, 5, 8, 13};
@@ -98,8 +117,10 @@ static void use_session(sprat_model *model)
         return;
     status = sprat_session_sync(NULL, session, tokens, 6);
     check_status(status, sprat_session_error(session));
-    if (status == SPRAT_OK)
+    if (status == SPRAT_OK) {
         answer(session);
+        fork_and_rewind(session);
+    }
     chat(session);
     sprat_session_destroy(session);
 }

@@ -1,6 +1,8 @@
 /* Every allocation of a whole life (context, plan, model, session, tokens, sampling with stops, a
- * chat and its answer) is made to fail in turn, once and from then on. Each time: a status, one
- * line, nothing leaked, and the objects that stand still work. */
+ * chat and its answer, a fork) is made to fail in turn, once and from then on. Each time: a status,
+ * one line, nothing leaked, and the objects that stand still work. With a dialect as the second
+ * argument the chat has tools, an earlier call and its result, and the model answers with a call.
+ */
 #define _GNU_SOURCE
 #define SPRAT_EXPERIMENTAL
 #include "run_suite.h"
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *model_path;
+static const char *model_path, *dialect; /* NULL: the model's own, without tools */
 
 struct faults {
     size_t n, fail_at; /* allocations so far; the one that fails, from 1; 0: none */
@@ -52,8 +54,8 @@ static int failed(sprat_status status, const char *line)
     return 1;
 }
 
-/* The whole answer; a call that failed for memory is made once more, so that a single failure must
- * not change what comes out. */
+/* The whole answer, of a call its events too; a call of ours that failed for memory is made once
+ * more, so that a single failure must not change what comes out. */
 static int answer(sprat_session *session, char *text, size_t room)
 {
     size_t n = 0;
@@ -68,32 +70,71 @@ static int answer(sprat_session *session, char *text, size_t room)
         }
         if (event.type == SPRAT_EVENT_DONE)
             break;
-        if (event.type == SPRAT_EVENT_TEXT) {
-            ck_assert_uint_lt(n + event.text_len, room);
+        if (event.type == SPRAT_EVENT_USAGE)
+            continue;
+        ck_assert_uint_lt(n + event.text_len + 1, room);
+        if (event.type != SPRAT_EVENT_TEXT)
+            text[n++] = (char)('A' + event.type);
+        if (event.text_len > 0)
             memcpy(text + n, event.text, event.text_len);
-            n += event.text_len;
-        }
+        n += event.text_len;
     }
     text[n] = '\0';
     return 1;
 }
 
+static const char tools[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"see\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"a\":{\"type\":\"integer\"}}}}}]";
+
+struct conversation {
+    sprat_chat chat;
+    sprat_message messages[3];
+    const sprat_message *list[3];
+    sprat_tool_call call;
+    const sprat_tool_call *calls[1];
+};
+
+static void say(struct conversation *c, const char *role, const char *content)
+{
+    sprat_message *message = &c->messages[c->chat.n_messages];
+    sprat_init(message, sizeof *message);
+    message->role = role;
+    message->content = content;
+    message->content_len = strlen(content);
+    c->list[c->chat.n_messages++] = message;
+}
+
+static void converse(struct conversation *c)
+{
+    sprat_init(&c->chat, sizeof c->chat);
+    c->chat.messages = c->list;
+    say(c, "user", "Tell me of the sea.");
+    if (!dialect)
+        return;
+    c->chat.dialect = dialect;
+    c->chat.tools = tools;
+    c->chat.tools_len = sizeof tools - 1;
+    say(c, "assistant", "");
+    say(c, "tool", "blue");
+    sprat_init(&c->call, sizeof c->call);
+    c->call.name = "see";
+    c->call.name_len = 3;
+    c->call.arguments = "{\"a\": 1}";
+    c->call.arguments_len = strlen(c->call.arguments);
+    c->calls[0] = &c->call;
+    c->messages[1].calls = c->calls;
+    c->messages[1].n_calls = 1;
+}
+
 static int talk(sprat_session *session, char *text, size_t room)
 {
     const char *const stops[] = {"never said"};
-    sprat_message message;
-    const sprat_message *messages[] = {&message};
-    sprat_chat chat;
+    struct conversation conversation;
     sprat_sampling sampling;
-    sprat_init(&message, sizeof message);
-    sprat_init(&chat, sizeof chat);
+    converse(&conversation);
     sprat_init(&sampling, sizeof sampling);
-    message.role = "user";
-    message.content = "Tell me of the sea.";
-    message.content_len = strlen(message.content);
-    chat.messages = messages;
-    chat.n_messages = 1;
-    sampling.temperature = 1.0f;
+    sampling.temperature = dialect ? 0.0f : 1.0f;
     sampling.top_p = 0.9f;
     sampling.repetition_penalty = 1.1f;
     sampling.n_logprobs = 3;
@@ -101,7 +142,7 @@ static int talk(sprat_session *session, char *text, size_t room)
     sampling.stops = stops;
     sampling.n_stops = 1;
     if (failed(sprat_session_set_sampling(session, &sampling), sprat_session_error(session)) ||
-        failed(sprat_session_chat(NULL, session, &chat), sprat_session_error(session)))
+        failed(sprat_session_chat(NULL, session, &conversation.chat), sprat_session_error(session)))
         return 0;
     return answer(session, text, room);
 }
@@ -131,7 +172,7 @@ static int live(struct faults *faults, char *text, size_t room)
     options.allocator = &allocator;
     options.n_threads = 2;
     source.path = model_path;
-    session_options.n_ctx = 256;
+    session_options.n_ctx = dialect ? 1024 : 256;
     if (failed(sprat_context_create(&context, &options, &error), error.message)) {
         ck_assert_ptr_null(context);
         return 0;
@@ -164,6 +205,8 @@ static void fail_each(int persistent)
     static char expected[4096], text[4096];
     struct faults faults = {0};
     ck_assert_int_eq(live(&faults, expected, sizeof expected), 1);
+    if (dialect) /* it does call, so that the parser's memory is asked for */
+        ck_assert_msg(strchr(expected, 'A' + SPRAT_EVENT_CALL) != NULL, "%s", expected);
     ck_assert_uint_eq(faults.held, 0);
     size_t n = faults.n, answered = 0;
     ck_assert_uint_gt(n, 30);
@@ -195,6 +238,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     model_path = argc > 1 ? argv[1] : "tiny.gguf";
+    dialect = argc > 2 ? argv[2] : NULL;
     Suite *suite = suite_create("oom");
     TCase *tests = tcase_create("oom");
     tcase_set_timeout(tests, 600);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a tiny GGUF model with random weights: small enough to make in each test, complete enough to answer.
 
-    make_tiny_gguf.py OUT [--arch llama|qwen2|qwen3] [--layers N] [--embd N] [--heads N] [--kv-heads N] [--ff N]
+    make_tiny_gguf.py OUT [--arch llama|qwen2|qwen3|deepseek2] [--layers N] [--embd N] [--heads N] [--kv-heads N] [--ff N]
                           [--ctx N] [--type F32|F16] [--tied] [--endless] [--template NAME|FILE] [--vocab-only]
                           [--seed N] [--spm] [--says TEXT]... [--after CHARACTER]
 
@@ -10,6 +10,9 @@ The vocabulary is a real byte-level one: three control tokens, the 256 bytes, an
 give equal bytes on every machine: the weights come from random.Random(seed).random(), which Python promises not to
 change. --spm: the vocabulary is SentencePiece's instead: control tokens and bytes. --endless: answers do not end, for
 the logits of the control tokens are 0 and others are well above.
+
+deepseek2 is V3's shape in small: queries with a rank of their own, two groups of two experts, of which one and two are
+used, a shared expert, and a first layer without experts. --kv-heads does not matter there.
 
 --says TEXT, repeated, makes a model that says these pieces, each as one token, and then ends its turn: after a token
 that ends a prompt (--after, default the newline) comes the first piece, after each piece the next, whatever stood
@@ -28,6 +31,9 @@ TENSOR_TYPES = {"F32": (0, 4), "F16": (1, 2)}
 ALIGNMENT = 32
 NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
 END_OF_TURN = 2
+
+LATENT = {"q_rank": 16, "kv_rank": 16, "nope": 8, "rope": 8, "value": 8}
+EXPERTS = {"count": 4, "used": 2, "groups": 2, "groups_used": 1}
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = ["Ġ t", "Ġ a", "h e", "i n", "r e", "o n", "Ġt he", "a t", "e n", "o r", "Ċ Ċ", "Ġ Ġ"]
@@ -83,8 +89,45 @@ def vocabulary(says, spm):
     return tokens, types
 
 
+def latent_metadata(ff):
+    """Keys of deepseek2 beside those of all, without the architecture."""
+    return [
+        ("attention.q_lora_rank", U32, LATENT["q_rank"]),
+        ("attention.kv_lora_rank", U32, LATENT["kv_rank"]),
+        ("attention.key_length", U32, LATENT["kv_rank"] + LATENT["rope"]),
+        ("attention.value_length", U32, LATENT["kv_rank"]),
+        ("attention.key_length_mla", U32, LATENT["nope"] + LATENT["rope"]),
+        ("attention.value_length_mla", U32, LATENT["value"]),
+        ("rope.dimension_count", U32, LATENT["rope"]),
+        ("rope.scaling.type", STRING, "yarn"),
+        ("rope.scaling.factor", F32, 4.0),
+        ("rope.scaling.original_context_length", U32, 16),
+        ("rope.scaling.yarn_log_multiplier", F32, 0.1),
+        ("leading_dense_block_count", U32, 1),
+        ("expert_count", U32, EXPERTS["count"]),
+        ("expert_used_count", U32, EXPERTS["used"]),
+        ("expert_group_count", U32, EXPERTS["groups"]),
+        ("expert_group_used_count", U32, EXPERTS["groups_used"]),
+        ("expert_shared_count", U32, 1),
+        ("expert_feed_forward_length", U32, ff // 2),
+        ("expert_gating_func", U32, 2),
+        ("expert_weights_scale", F32, 2.5),
+        ("expert_weights_norm", BOOL, True),
+    ]
+
+
+def head_metadata(head):
+    """The same of the other architectures."""
+    return [
+        ("attention.key_length", U32, head),
+        ("attention.value_length", U32, head),
+        ("rope.dimension_count", U32, head),
+    ]
+
+
 def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, types, spm):
-    head = embd // heads
+    latent = arch == "deepseek2"
+    of_arch = latent_metadata(ff) if latent else head_metadata(embd // heads)
     keys = [
         ("general.architecture", STRING, arch),
         ("general.type", STRING, "model"),
@@ -94,12 +137,10 @@ def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, typ
         (arch + ".embedding_length", U32, embd),
         (arch + ".feed_forward_length", U32, ff),
         (arch + ".attention.head_count", U32, heads),
-        (arch + ".attention.head_count_kv", U32, kv_heads),
+        (arch + ".attention.head_count_kv", U32, 1 if latent else kv_heads),
         (arch + ".attention.layer_norm_rms_epsilon", F32, 1e-5),
-        (arch + ".attention.key_length", U32, head),
-        (arch + ".attention.value_length", U32, head),
         (arch + ".rope.freq_base", F32, 10000.0),
-        (arch + ".rope.dimension_count", U32, head),
+        *((arch + "." + name, kind, x) for name, kind, x in of_arch),
         (arch + ".vocab_size", U32, len(tokens)),
         ("tokenizer.ggml.model", STRING, "llama" if spm else "gpt2"),
         *([] if spm else [("tokenizer.ggml.pre", STRING, "smollm")]),
@@ -118,12 +159,40 @@ def metadata(arch, layers, embd, heads, kv_heads, ff, ctx, template, tokens, typ
     return keys
 
 
+def latent_layer(b, n, embd, heads, ff):
+    """The tensors of layer n of deepseek2, as tensors() has them."""
+    q_rank, kv_rank, nope, rope, value = (LATENT[name] for name in ("q_rank", "kv_rank", "nope", "rope", "value"))
+    count = EXPERTS["count"]
+    out = [
+        (b + "attn_norm.weight", (embd,), "norm"),
+        (b + "attn_q_a.weight", (embd, q_rank), "matrix"),
+        (b + "attn_q_a_norm.weight", (q_rank,), "norm"),
+        (b + "attn_q_b.weight", (q_rank, heads * (nope + rope)), "matrix"),
+        (b + "attn_kv_a_mqa.weight", (embd, kv_rank + rope), "matrix"),
+        (b + "attn_kv_a_norm.weight", (kv_rank,), "norm"),
+        (b + "attn_k_b.weight", (nope, kv_rank, heads), "matrix"),
+        (b + "attn_v_b.weight", (kv_rank, value, heads), "matrix"),
+        (b + "attn_output.weight", (heads * value, embd), "matrix"),
+        (b + "ffn_norm.weight", (embd,), "norm"),
+    ]
+    if n == 0:
+        return out + [(b + "ffn_gate.weight", (embd, ff), "matrix"), (b + "ffn_up.weight", (embd, ff), "matrix"),
+                      (b + "ffn_down.weight", (ff, embd), "matrix")]
+    out += [(b + "ffn_gate_inp.weight", (embd, count), "matrix"), (b + "exp_probs_b.bias", (count,), "bias")]
+    for name, shape in (("ffn_gate", (embd, ff // 2)), ("ffn_up", (embd, ff // 2)), ("ffn_down", (ff // 2, embd))):
+        out += [(b + name + "_exps.weight", (*shape, count), "matrix"), (b + name + "_shexp.weight", shape, "matrix")]
+    return out
+
+
 def tensors(arch, layers, embd, heads, kv_heads, ff, n_vocab, tied):
     """(name, dimensions, what) with the fastest dimension first; what: "matrix", "norm" or "bias"."""
     head = embd // heads
     out = [("token_embd.weight", (embd, n_vocab), "matrix")]
     for n in range(layers):
         b = "blk.%d." % n
+        if arch == "deepseek2":
+            out += latent_layer(b, n, embd, heads, ff)
+            continue
         out += [
             (b + "attn_norm.weight", (embd,), "norm"),
             (b + "attn_q.weight", (embd, heads * head), "matrix"),
@@ -168,7 +237,7 @@ def packed(values, code):
 def scripted(values, name, embd, embedding, chain):
     """A matrix of a model that goes from token to token: nothing is added to the embedding, and the row of each next
     token points where its forerunner lies."""
-    if name.endswith(("attn_output.weight", "ffn_down.weight")):
+    if name.endswith(("attn_output.weight", "ffn_down.weight", "ffn_down_exps.weight", "ffn_down_shexp.weight")):
         return [0.0] * len(values)
     if name != "output.weight":
         return values
@@ -198,7 +267,7 @@ def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=
         head += string(name) + struct.pack("<I", kind) + value(kind, x)
     data, embedding = bytearray(), []
     for name, shape, what in listed:
-        code, _ = TENSOR_TYPES[type if what == "matrix" else "F32"]
+        code, _ = TENSOR_TYPES[type if what == "matrix" and "ffn_gate_inp" not in name else "F32"]
         head += string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape)
         head += struct.pack("<IQ", code, len(data))
         values = weights(rng, shape, what)
@@ -216,7 +285,7 @@ def tiny_gguf(arch="llama", layers=2, embd=64, heads=4, kv_heads=2, ff=128, ctx=
 def main():
     parser = argparse.ArgumentParser(description="Writes a tiny GGUF model with random weights.")
     parser.add_argument("out")
-    parser.add_argument("--arch", default="llama", choices=["llama", "qwen2", "qwen3"])
+    parser.add_argument("--arch", default="llama", choices=["llama", "qwen2", "qwen3", "deepseek2"])
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--embd", type=int, default=64)
     parser.add_argument("--heads", type=int, default=4)
