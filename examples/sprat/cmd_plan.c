@@ -38,14 +38,28 @@ struct planned {
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+/* What a container may take; 0: nobody says. */
+static uint64_t container_bytes(void)
+{
+    char text[32] = "";
+    uint64_t n = 0;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "r");
+    if (!file)
+        return 0;
+    bool good = fgets(text, sizeof text, file) != NULL;
+    (void)fclose(file);
+    return good && parse_number(&n, text, strcspn(text, "\n"), 1, UINT64_MAX) ? n : 0;
+}
+
 static uint64_t machine_bytes(void)
 {
+    uint64_t all = 0, most = container_bytes();
 #if defined(_SC_PHYS_PAGES)
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page > 0)
-        return (uint64_t)pages * (uint64_t)page;
+        all = (uint64_t)pages * (uint64_t)page;
 #endif
-    return 0;
+    return most > 0 && (most < all || all == 0) ? most : all;
 }
 
 static int open_shape(struct planned *p, sprat_source *source)
