@@ -171,7 +171,8 @@ static int plan_speed(struct planned *p, const sprat_session_options *options)
     if (!probe)
         return fail("no memory to probe the machine with");
     bool good = probe_limits(probe, p->n_threads, &p->limits);
-    struct forecast_ask ask = {options, o->depth, o->prefill, o->decode, probe_buffer_bytes(probe)};
+    struct forecast_ask ask = {options, o->depth, o->prefill, o->decode,
+                               2 * probe_buffer_bytes(probe)};
     probe_destroy(probe);
     if (!good)
         return fail("a thread to probe the machine with could not be started");
