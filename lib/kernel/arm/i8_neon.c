@@ -12,10 +12,11 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#define I8(name)   i8_##name##_neon
-#define I8_MARK    SPRAT__NEON
-#define I8_INLINE  inline __attribute__((always_inline)) SPRAT__NEON
-#define I8_COLUMNS 4
+#define I8(name)    i8_##name##_neon
+#define I8_MARK     SPRAT__NEON
+#define I8_INLINE   inline __attribute__((always_inline)) SPRAT__NEON
+#define I8_COLUMNS  4
+#define I8_FEW(row) sprat__matmul_i8_##row##_scalar
 
 /* Two products are at most 2 · 128 · 127 < 2^15. */
 static I8_INLINE sprat__four_i32 I8(dot)(sprat__four_i32 sum, sprat__four_i32 w, sprat__four_i32 a)

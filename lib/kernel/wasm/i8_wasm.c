@@ -11,10 +11,11 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
-#define I8(name)   i8_##name##_wasm
-#define I8_MARK    SPRAT__WASM
-#define I8_INLINE  inline __attribute__((always_inline)) SPRAT__WASM
-#define I8_COLUMNS 4
+#define I8(name)    i8_##name##_wasm
+#define I8_MARK     SPRAT__WASM
+#define I8_INLINE   inline __attribute__((always_inline)) SPRAT__WASM
+#define I8_COLUMNS  4
+#define I8_FEW(row) sprat__matmul_i8_##row##_scalar
 
 static I8_INLINE sprat__four_i32 I8(dot)(sprat__four_i32 sum, sprat__four_i32 w, sprat__four_i32 a)
 {
