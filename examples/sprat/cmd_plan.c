@@ -11,10 +11,12 @@ enum { PLAN_PREFILL = 512, PLAN_DECODE = 64, PLAN_CTX = 4096 };
 
 static const struct command_form plan_form = {
     "plan SHAPE|MODEL",
-    "The memory a model takes with a session of --ctx tokens, and the tokens a second to expect\n"
-    "on this machine, from some of its layers with weights made up. SHAPE: qwen-1.5b, qwen-7b,\n"
-    "qwen-14b, qwen-32b, llama-8b, llama-70b (the distills of R1), v2-lite, v2, v3 or r1; nothing\n"
-    "of it need be there. --type: q4_k_m, q5_k_m, or one type for all, such as q8_0 or q4_0.\n",
+    "The memory a model takes with a session of --ctx tokens (4096 if not given), and the tokens "
+    "a\n"
+    "second to expect on this machine, from some of its layers with weights made up.\n"
+    "SHAPE: qwen-1.5b, qwen-7b, qwen-14b, qwen-32b, llama-8b, llama-70b (the distills of R1),\n"
+    "v2-lite, v2, v3 or r1; nothing of it need be there.\n"
+    "--type: q4_k_m, q5_k_m, or one type for all, such as q8_0 or q4_0.\n",
     OPTS_MACHINE | OPTS_SESSION | OPT_BIT(OPT_TYPE) | OPT_BIT(OPT_DEPTH) | OPT_BIT(OPT_PREFILL) |
         OPT_BIT(OPT_DECODE) | OPT_BIT(OPT_BUFFER) | OPT_BIT(OPT_MEMORY) | OPT_BIT(OPT_JSON),
     1, 1};
@@ -216,7 +218,8 @@ static double disk_bytes(const struct planned *p)
 static bool add_size_line(struct bytes *b, const char *what, uint64_t n_bytes, const char *note)
 {
     char size[32];
-    return bench_add(b, "  %-24s %12s  %s\n", what, size_text(size, n_bytes), note);
+    return bench_add(b, "  %-24s %12s%s%s\n", what, size_text(size, n_bytes), note[0] ? "  " : "",
+                     note);
 }
 
 static bool add_memory(struct bytes *b, const struct planned *p)
