@@ -16,11 +16,33 @@
 #define I8_MARK     SPRAT__DOTPROD
 #define I8_INLINE   inline __attribute__((always_inline)) SPRAT__DOTPROD
 #define I8_COLUMNS  6
+#define I8_BY_LANES 1
 #define I8_FEW(row) sprat__matmul_i8_##row##_scalar
 
 static I8_INLINE sprat__four_i32 I8(dot)(sprat__four_i32 sum, sprat__four_i32 w, sprat__four_i32 a)
 {
     __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(w), "w"(a));
+    return sum;
+}
+
+/* lane: a constant. */
+static I8_INLINE sprat__four_i32 I8(dot_lane)(sprat__four_i32 sum, sprat__four_i32 w,
+                                              sprat__four_i32 a, unsigned lane)
+{
+    switch (lane) {
+    case 0:
+        __asm__("sdot %0.4s, %1.16b, %2.4b[0]" : "+w"(sum) : "w"(w), "w"(a));
+        break;
+    case 1:
+        __asm__("sdot %0.4s, %1.16b, %2.4b[1]" : "+w"(sum) : "w"(w), "w"(a));
+        break;
+    case 2:
+        __asm__("sdot %0.4s, %1.16b, %2.4b[2]" : "+w"(sum) : "w"(w), "w"(a));
+        break;
+    default:
+        __asm__("sdot %0.4s, %1.16b, %2.4b[3]" : "+w"(sum) : "w"(w), "w"(a));
+        break;
+    }
     return sum;
 }
 
