@@ -167,7 +167,7 @@ static sprat_status time_slice(const struct forecast_ask *ask, sprat_context *co
     sprat_source source;
     if (!stage) {
         (void)snprintf(error->message, sizeof error->message,
-                       "some layers to try: no memory, or no temporary file of %llu bytes",
+                       "no memory, or no temporary file of %llu bytes, to try layers with",
                        (unsigned long long)ask->data_bytes);
         return SPRAT_NO_MEMORY;
     }
