@@ -18,6 +18,7 @@
 #define I8_COLUMNS     4
 #define I8_DOTS_IN_32  0
 #define I8_WIDE_OFFSET 0
+#define I8_STREAM      1
 #define I8_FEW(row)    sprat__kernels_i8_sse41.matmul_i8_##row
 #define I8_SCALE(s)    (((s)&0xffff) * 0x10001)
 

@@ -17,6 +17,7 @@
 #define I8_COLUMNS     4
 #define I8_DOTS_IN_32  1
 #define I8_WIDE_OFFSET 128
+#define I8_STREAM      1
 #define I8_FEW(row)    sprat__kernels_i8_sse41.matmul_i8_##row
 #define I8_SCALE(s)    ((int32_t)(s))
 
