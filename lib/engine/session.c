@@ -169,7 +169,7 @@ static void session_lay_out(struct session_layout *layout, struct session_buffer
     step->v = session_rows(layout, n, n_kv_heads * config->value_dim);
     step->attended = session_rows(layout, n, n_heads * config->value_dim);
     session_lay_out_parts(layout, step, model, shape->n_ctx);
-    uint64_t n_experts = session_more(config->moe.n_used, config->moe.n_shared);
+    uint64_t n_experts = (uint64_t)config->moe.n_used + config->moe.n_shared;
     uint64_t n_ff = session_more(config->n_ff, n_experts * config->moe.n_ff);
     step->gate = session_rows(layout, n, n_ff);
     step->up = session_rows(layout, n, n_ff);

@@ -61,13 +61,6 @@ uint32_t sprat__step_forms(const struct sprat__model *model)
     return forms;
 }
 
-/* Tiles of equal size, one behind the other. */
-struct linear_wave {
-    size_t first, size; /* units */
-    size_t n_tiles;
-};
-enum { LINEAR_MOST_WAVES = 40 };
-
 struct linear_job {
     const struct sprat__step *step;
     const struct sprat__input *in;
@@ -80,8 +73,7 @@ struct linear_job {
      * activations are the rest. */
     uint32_t forms, fine_forms;
     size_t n_units; /* of all products, one behind the other */
-    struct linear_wave waves[LINEAR_MOST_WAVES];
-    size_t n_waves;
+    struct sprat__cut cut;
 };
 
 /* ---- activations ----------------------------------------------------------------------------- */
@@ -170,40 +162,15 @@ static size_t linear_units(const struct sprat__product *product)
     return (product->weight->n_rows + LINEAR_UNIT_ROWS - 1) / LINEAR_UNIT_ROWS;
 }
 
-/* Cuts the units into tiles; returns how many. Tiles begin long, because kernels read ahead in long
- * ranges of memory, and become short, so that the threads end together: a wave of one tile for
- * each thread takes half of what is left. */
-static size_t linear_cut(struct linear_job *job, size_t least, size_t most, size_t n_threads)
-{
-    size_t first = 0, n_tiles = 0;
-    job->n_waves = 0;
-    while (first < job->n_units) {
-        size_t left = job->n_units - first;
-        size_t size = n_threads == 1 ? left : left / (2 * n_threads), n = n_threads;
-        if (size > most) {
-            n = size * n_threads / most;
-            size = most;
-        }
-        if (size <= least || job->n_waves == LINEAR_MOST_WAVES - 1) {
-            size = least;
-            n = (left + least - 1) / least;
-        }
-        job->waves[job->n_waves++] = (struct linear_wave){first, size, n};
-        n_tiles += n;
-        first += n * size;
-    }
-    return n_tiles;
-}
-
 /* Tiles of a microsecond to some hundred, by what a unit of the first weight takes. */
-static size_t linear_cut_for(struct linear_job *job)
+static void linear_cut(struct linear_job *job)
 {
     const struct sprat__weight *weight = job->products[0].weight;
     size_t n_threads = sprat__pool_at_once(job->step->pool);
     size_t unit_bytes = LINEAR_UNIT_ROWS * weight->row_bytes * job->step->n;
     size_t unit_products = LINEAR_UNIT_ROWS * weight->n_cols * job->step->n;
     size_t least = LINEAR_LEAST_BYTES / unit_bytes, most = LINEAR_MOST_PRODUCTS / unit_products;
-    return linear_cut(job, least ? least : 1, most ? most : 1, n_threads);
+    sprat__cut_units(&job->cut, job->n_units, least ? least : 1, most ? most : 1, n_threads);
 }
 
 static void linear_multiply(const struct linear_job *job, const struct sprat__weight *weight,
@@ -294,11 +261,8 @@ static void linear_rows(const struct linear_job *job, size_t which, size_t first
 static void linear_tile(void *argument, size_t i)
 {
     const struct linear_job *job = argument;
-    const struct linear_wave *wave = job->waves;
-    for (; i >= wave->n_tiles; wave++)
-        i -= wave->n_tiles;
-    size_t first = wave->first + i * wave->size;
-    size_t end = first + wave->size;
+    size_t size, first = sprat__cut_tile(&job->cut, i, &size);
+    size_t end = first + size;
     for (size_t which = 0; which < job->n_products; which++) {
         size_t n_units = linear_units(&job->products[which]);
         if (first < n_units) {
@@ -335,6 +299,6 @@ sprat_status sprat__linear(struct sprat__step *step, const struct sprat__input *
     job.n_products = n_products;
     if (job.norm || job.forms != 1u << SPRAT__FORM_FLOAT)
         SPRAT_TRY(sprat__rows(step, linear_prepare, &job, job.n_k));
-    size_t n_tiles = linear_cut_for(&job);
-    return sprat__pool_run(step->pool, linear_tile, &job, n_tiles, step->cancel);
+    linear_cut(&job);
+    return sprat__pool_run(step->pool, linear_tile, &job, job.cut.n_tiles, step->cancel);
 }

@@ -108,7 +108,7 @@ static sprat_status mla_absorb(struct sprat__step *step, struct mla_job *job)
                                         .y = step->q,
                                         .y_part = config->key_dim,
                                         .y_stride = (size_t)config->n_heads * config->key_dim};
-    return sprat__grouped(step, &keys);
+    return sprat__grouped(step, &keys, 1);
 }
 
 /* Each head's Σ p·c becomes its values. */
@@ -132,7 +132,7 @@ static sprat_status mla_values(struct sprat__step *step, const struct sprat__lay
                                           .y = step->heads,
                                           .y_part = mla->value_dim,
                                           .y_stride = (size_t)config->n_heads * mla->value_dim};
-    return sprat__grouped(step, &values);
+    return sprat__grouped(step, &values, 1);
 }
 
 sprat_status sprat__mla(struct sprat__step *step, uint32_t layer)

@@ -61,50 +61,58 @@ static void moe_sum_row(void *argument, size_t row)
     kernels->add_f32(step->x + row * n_embd, sum, n_embd);
 }
 
-/* The shared experts' part of every row into shared_y. */
-static sprat_status moe_shared(struct sprat__step *step, const struct sprat__layer *w)
-{
-    size_t n_embd = step->model->config.n_embd, width = w->gate_shared.n_rows;
-    const struct sprat__input outer = {.x = step->normed, .x_stride = n_embd};
-    const struct sprat__product gated = {.weight = &w->gate_shared,
-                                         .y = step->gate,
-                                         .y_stride = width,
-                                         .factor = &w->up_shared,
-                                         .factor_y = step->up};
-    SPRAT_TRY(sprat__linear(step, &outer, &gated, 1));
-    const struct sprat__input inner = {.x = step->gate, .x_stride = width};
-    const struct sprat__product down = {
-        .weight = &w->down_shared, .y = step->shared_y, .y_stride = n_embd};
-    return sprat__linear(step, &inner, &down, 1);
-}
-
+/* Experts and shared ones together: first all gates, then all of down. The shared ones are one
+ * matrix that all rows go to. */
 static sprat_status moe_experts(struct sprat__step *step, const struct sprat__layer *w)
 {
-    size_t n_embd = step->model->config.n_embd;
+    size_t n_embd = step->model->config.n_embd, n_shared = w->gate_shared.n_rows;
     const struct sprat__moe *moe = &step->model->config.moe;
-    const struct sprat__grouped gated = {.weight = &w->gate_experts,
-                                         .factor = &w->up_experts,
-                                         .n_parts = moe->n_experts,
-                                         .part_rows = moe->n_ff,
-                                         .part_stride = w->expert_rows,
-                                         .first = step->slot_first,
-                                         .rows = step->slot_row,
-                                         .x = step->normed,
-                                         .x_stride = n_embd,
-                                         .y = step->gate,
-                                         .factor_y = step->up,
-                                         .y_stride = moe->n_ff};
-    SPRAT_TRY(sprat__grouped(step, &gated));
-    const struct sprat__grouped down = {.weight = &w->down_experts,
-                                        .n_parts = moe->n_experts,
-                                        .part_rows = n_embd,
-                                        .part_stride = n_embd,
-                                        .first = step->slot_first,
-                                        .x = step->gate,
-                                        .x_stride = moe->n_ff,
-                                        .y = step->expert_y,
-                                        .y_stride = n_embd};
-    return sprat__grouped(step, &down);
+    const uint32_t all[] = {0, (uint32_t)step->n};
+    float *gate = step->gate + step->n * n_shared, *up = step->up + step->n * n_shared;
+    bool has_shared = w->down_shared.data != NULL;
+    const struct sprat__grouped gated[] = {{.weight = &w->gate_shared,
+                                            .factor = &w->up_shared,
+                                            .n_parts = 1,
+                                            .part_rows = n_shared,
+                                            .first = all,
+                                            .x = step->normed,
+                                            .x_stride = n_embd,
+                                            .y = step->gate,
+                                            .factor_y = step->up,
+                                            .y_stride = n_shared},
+                                           {.weight = &w->gate_experts,
+                                            .factor = &w->up_experts,
+                                            .n_parts = moe->n_experts,
+                                            .part_rows = moe->n_ff,
+                                            .part_stride = w->expert_rows,
+                                            .first = step->slot_first,
+                                            .rows = step->slot_row,
+                                            .like = has_shared ? &gated[0] : NULL,
+                                            .x = step->normed,
+                                            .x_stride = n_embd,
+                                            .y = gate,
+                                            .factor_y = up,
+                                            .y_stride = moe->n_ff}};
+    const struct sprat__grouped down[] = {{.weight = &w->down_shared,
+                                           .n_parts = 1,
+                                           .part_rows = n_embd,
+                                           .first = all,
+                                           .x = step->gate,
+                                           .x_stride = n_shared,
+                                           .y = step->shared_y,
+                                           .y_stride = n_embd},
+                                          {.weight = &w->down_experts,
+                                           .n_parts = moe->n_experts,
+                                           .part_rows = n_embd,
+                                           .part_stride = n_embd,
+                                           .first = step->slot_first,
+                                           .x = gate,
+                                           .x_stride = moe->n_ff,
+                                           .y = step->expert_y,
+                                           .y_stride = n_embd}};
+    size_t from = has_shared ? 0 : 1;
+    SPRAT_TRY(sprat__grouped(step, gated + from, 2 - from));
+    return sprat__grouped(step, down + from, 2 - from);
 }
 
 sprat_status sprat__moe(struct sprat__step *step, uint32_t layer)
@@ -121,7 +129,5 @@ sprat_status sprat__moe(struct sprat__step *step, uint32_t layer)
     SPRAT_TRY(sprat__rows(step, moe_route_row, &job, n_experts));
     moe_slots(step);
     SPRAT_TRY(moe_experts(step, w));
-    if (w->down_shared.data)
-        SPRAT_TRY(moe_shared(step, w));
     return sprat__rows(step, moe_sum_row, &job, n_embd * (config->moe.n_used + 2));
 }

@@ -23,17 +23,23 @@ static void rows_tile(void *argument, size_t i)
         job->row(job->argument, row);
 }
 
-sprat_status sprat__rows(struct sprat__step *step, void (*row)(void *argument, size_t i),
-                         void *argument, size_t width)
+sprat_status sprat__rows_of(struct sprat__step *step, size_t n,
+                            void (*row)(void *argument, size_t i), void *argument, size_t width)
 {
-    if (step->n <= ROWS_ALONE_FLOATS / width) {
-        for (size_t i = 0; i < step->n; i++)
+    if (n <= ROWS_ALONE_FLOATS / width) {
+        for (size_t i = 0; i < n; i++)
             row(argument, i);
         return SPRAT_OK;
     }
-    struct rows_job job = {row, argument, step->n};
-    size_t n_tiles = (step->n + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
+    struct rows_job job = {row, argument, n};
+    size_t n_tiles = (n + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
     return sprat__pool_run(step->pool, rows_tile, &job, n_tiles, step->cancel);
+}
+
+sprat_status sprat__rows(struct sprat__step *step, void (*row)(void *argument, size_t i),
+                         void *argument, size_t width)
+{
+    return sprat__rows_of(step, step->n, row, argument, width);
 }
 
 const float *sprat__step_vector(const struct sprat__step *step, const struct sprat__weight *weight,
@@ -82,9 +88,8 @@ size_t sprat__step_row_len(const struct sprat__model *model)
                        mla->q_rank,
                        (size_t)config->n_heads * mla->nope_dim,
                        (size_t)config->n_heads * mla->value_dim,
-                       (size_t)moe->n_used * config->n_embd,
-                       (size_t)moe->n_used * moe->n_ff,
-                       (size_t)moe->n_shared * moe->n_ff};
+                       (size_t)(moe->n_used + 1) * config->n_embd,
+                       (size_t)(moe->n_used + moe->n_shared) * moe->n_ff};
     size_t widest = 0;
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         widest = widths[i] > widest ? widths[i] : widest;

@@ -47,7 +47,7 @@ struct sprat__step {
     float *q, *k, *v; /* heads × dimension */
     float *attended;  /* n_heads × value_dim */
     struct sprat__attend_parts parts;
-    float *gate, *up;     /* n_ff */
+    float *gate, *up;     /* n_ff; those of shared experts, then those of slots */
     float *cosine, *sine; /* rope.n_dims / 2 */
     /* Numerics INT8: activations on their way into products, by form; what the model's weights ask
      * for. */
@@ -78,12 +78,33 @@ size_t sprat__step_row_len(const struct sprat__model *model);
  * floats of a row. */
 sprat_status sprat__rows(struct sprat__step *step, void (*row)(void *argument, size_t i),
                          void *argument, size_t width);
+/* The same for n rows of any kind. */
+sprat_status sprat__rows_of(struct sprat__step *step, size_t n,
+                            void (*row)(void *argument, size_t i), void *argument, size_t width);
 /* A weight of one row as floats: where it lies, or unpacked to *scratch, which then moves behind
  * it. NULL for NULL and for a weight the model has not. */
 const float *sprat__step_vector(const struct sprat__step *step, const struct sprat__weight *weight,
                                 float **scratch);
 /* The embeddings of tokens become x. */
 void sprat__embed(struct sprat__step *step, const sprat_token *tokens);
+
+/* cut.c */
+/* Tiles of equal size, one behind the other. */
+struct sprat__cut_wave {
+    size_t first, size; /* units */
+    size_t n_tiles;
+};
+enum { SPRAT__CUT_WAVES = 40 };
+struct sprat__cut {
+    struct sprat__cut_wave waves[SPRAT__CUT_WAVES];
+    size_t n_waves, n_tiles;
+};
+/* Cuts the units into tiles of least to most of them, 1 and more, for so many threads: a wave of
+ * one tile for each thread takes half of what is left. */
+void sprat__cut_units(struct sprat__cut *cut, size_t n_units, size_t least, size_t most,
+                      size_t n_threads);
+/* The first unit of tile i, and how many it has; the last ones may be no units. */
+size_t sprat__cut_tile(const struct sprat__cut *cut, size_t i, size_t *size);
 
 /* linear.c */
 /* The form that weights of a type ask for in numerics INT8. */
@@ -133,17 +154,25 @@ sprat_status sprat__linear(struct sprat__step *step, const struct sprat__input *
 /* Matrices of one shape, part_rows rows each and part_stride rows apart in one weight. Part p has
  * the slots first[p] to first[p + 1] - 1; slot i takes row rows[i] of x (NULL: row i). Slots'
  * results are y_stride floats apart: from y on, or, where y_part is not 0, each part's from y + p ·
- * y_part on. factor: as in a product. */
+ * y_part on. factor: as in a product. like: a group before it in the same call whose slot i takes
+ * the same floats as row i of x here: what it has rounded is taken, and x is not read. NULL: none.
+ */
 struct sprat__grouped {
     const struct sprat__weight *weight, *factor;
     size_t n_parts, part_rows, part_stride;
     const uint32_t *first, *rows;
+    const struct sprat__grouped *like;
     const float *x;
     size_t x_stride;
     float *y, *factor_y;
     size_t y_part, y_stride;
 };
-sprat_status sprat__grouped(struct sprat__step *step, const struct sprat__grouped *grouped);
+enum { SPRAT__MAX_GROUPED = 2 };
+
+/* Groups are handed out together. The floats that the slots of one group take are a multiple of the
+ * columns of the next. */
+sprat_status sprat__grouped(struct sprat__step *step, const struct sprat__grouped *groups,
+                            size_t n_groups);
 
 /* rope.c */
 /* frequency: rope.n_dims / 2 values; magnitude: what cos and sin are multiplied by. BAD_CONFIG. */
