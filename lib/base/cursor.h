@@ -70,15 +70,6 @@ static inline double sprat__lef64(const uint8_t *p)
     return value;
 }
 
-static inline bool sprat__cursor_u32(struct sprat__cursor *c, uint32_t *out)
-{
-    const uint8_t *p;
-    if (!sprat__cursor_take(c, 4, &p))
-        return false;
-    *out = sprat__le32(p);
-    return true;
-}
-
 static inline bool sprat__cursor_u64(struct sprat__cursor *c, uint64_t *out)
 {
     const uint8_t *p;

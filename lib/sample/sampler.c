@@ -386,14 +386,17 @@ static int32_t sampler_pick(struct sprat__sampler *sampler, const float *values,
 
 /* ---- log-probabilities ----------------------------------------------------------------------- */
 
-/* The logarithm of the sum of e to the (logit - best), in ascending id. */
-static double sampler_log_sum(const float *logits, uint32_t n, double best)
+/* The logarithm of the sum of e to the (logit - best): sums of binary32 over parts of the
+ * vocabulary, added up in ascending id. */
+static double sampler_log_sum(const struct sprat__sampler *sampler, const float *logits, float best)
 {
+    enum { PART = 1024 };
+    float part[PART];
     double sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        double exponent = (double)logits[i] - best;
-        if (exponent > sampler_least_exponent)
-            sum += sprat__exp64(exponent);
+    for (size_t i = 0; i < sampler->n_vocab; i += PART) {
+        size_t n = sampler->n_vocab - i < PART ? sampler->n_vocab - i : PART;
+        memcpy(part, logits + i, n * sizeof *part);
+        sum += (double)sampler->kernels->exp_sum_f32(part, best, n);
     }
     return sprat__log64(sum);
 }
@@ -401,8 +404,8 @@ static double sampler_log_sum(const float *logits, uint32_t n, double best)
 static void sampler_report(struct sprat__sampler *sampler, const float *logits,
                            struct sprat_sample *out)
 {
-    double best = (double)logits[sampler_first(sampler, logits)];
-    double log_sum = sampler_log_sum(logits, sampler->n_vocab, best);
+    float most = logits[sampler_first(sampler, logits)];
+    double best = (double)most, log_sum = sampler_log_sum(sampler, logits, most);
     out->logprob = sampler_to_float((double)logits[out->token] - best - log_sum);
     uint32_t n = sampler->settings.n_logprobs;
     if (n > sampler->n_vocab)
